@@ -1,0 +1,91 @@
+# make demo       the tour: plan, apply and drift on throwaway hosts
+# make test       everything that runs in minutes; real hosts where this machine allows it
+# make test-all   the same and the slow ones
+# make unit       only what needs no host, no root and no network
+# make lint types architecture   the static gates
+# make schemas    regenerate schemas/ and docs/reference from the models
+# make lock       resolve the dependencies anew
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+BENCH := .bench-venv
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PIP := -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --upgrade
+
+.PHONY: help venv demo test test-all unit prepare lint format types architecture schemas bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+venv: $(STAMP)
+
+# Hashes are checked, and the project itself is built without isolation: nothing outside the lock is fetched.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kubexms needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || \
+			{ echo "python3-venv is missing: install it, or run make as root" >&2; exit 1; }; \
+		echo "installing python3-venv"; apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python $(PIP) install --require-hashes -r requirements-dev.lock
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: $(STAMP)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+# What the tests on real hosts need from this machine; says so and goes on where it cannot be had.
+prepare: $(STAMP)
+	@bash tests/e2e/testbed/prepare.sh $(BIN)/python
+
+test: prepare
+	@$(PYTEST) -m "not slow"
+
+test-all: prepare
+	@$(PYTEST)
+
+unit: $(STAMP)
+	@$(PYTEST) -m "not e2e and not slow"
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+architecture: $(STAMP)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q tests/architecture
+
+schemas: $(STAMP)
+	@$(BIN)/python -m kubexms.config.schemas
+
+bench: prepare $(BENCH)/.stamp
+	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m tests.bench
+
+$(BENCH)/.stamp: requirements-bench.lock
+	@echo "making $(BENCH)"
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python $(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@
+
+lock: $(STAMP)
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra bench pyproject.toml -o requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
