@@ -1,0 +1,1 @@
+"""Hosts and the connections to them: the only users of paramiko and subprocess."""

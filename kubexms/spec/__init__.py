@@ -1,0 +1,1 @@
+"""Specifications: frozen, pure data. No I/O, no behaviour, no knowledge of how."""

@@ -1,0 +1,44 @@
+"""The base of every specification model, and the JSON types that specs are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+type Json = JsonValue
+type JsonObject = Mapping[str, JsonValue]
+
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+"""The name of a module, task, step, role, hook: letters, digits, `_`, `-`, `.`; starts with a letter or `_`."""
+
+
+class FrozenModel(BaseModel):
+    """Frozen data: camelCase in files, snake_case in Python, unknown fields are errors.
+
+    Laws, property-tested: `M.from_json(m.to_json()) == m`, and `to_json` leaves defaults out,
+    so that a new field with a default changes no digest of older data.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        validate_default=False,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """This model as plain JSON data with camelCase keys, defaults left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, data: Any, *, context: Mapping[str, Any] | None = None) -> Self:
+        """The model for plain JSON data. Raises pydantic's `ValidationError`."""
+        return cls.model_validate(data, context=dict(context or {}))

@@ -1,0 +1,1 @@
+"""Step kinds: the contract, the registry, and the built-in kinds."""

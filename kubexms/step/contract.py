@@ -1,0 +1,262 @@
+"""The step contract: how a kind asks, compares, acts and undoes.
+
+A kind is a frozen spec class (`StepArgs`: data) and a `StepExecutor` (behaviour). All methods of an
+executor but `run` are pure: the same arguments give the same result, nothing is read or written.
+The framework does the rest: batching, unknown and sensitive values, diffing, guards, verification,
+state. Every kind passes the conformance suite in `tests/contract/step`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Literal, Protocol
+
+from pydantic import JsonValue
+
+from kubexms.runtime.protocol import Action, Connection, Fragment, Outcome, Record
+from kubexms.spec.base import FrozenModel
+from kubexms.step.observation import Attributes, Observation, Presence
+
+type RunsPolicy = Literal["observed", "once", "on-change", "always"]
+
+
+class StepArgs(FrozenModel):
+    """Base of every kind's spec class: its fields as a document writes them, rendered and typed.
+
+    Cross-field rules are pydantic `model_validator(mode="after")`s that raise `PydanticCustomError`
+    with a message that says what to do. Secrets are plain strings here; the framework knows which
+    fields were fed by sensitive values and hides them.
+    """
+
+
+class ActionKind(StrEnum):
+    """What a change does to its object."""
+
+    NO_OP = "no-op"
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    RUN = "run"
+    FORGET = "forget"
+
+
+class Disruption(StrEnum):
+    """What a change interrupts, from harmless to worst."""
+
+    NONE = "none"
+    RESTART = "restart"
+    REBOOT = "reboot"
+    DRAIN = "drain"
+    DATA_LOSS = "data-loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One fragment, and which of the given specs its records answer: record j is about `specs[indexes[j]]`."""
+
+    fragment: Fragment
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A step of the same host that another step watches (`restartOn`, `reloadOn`)."""
+
+    name: str
+    paths: tuple[str, ...]
+    """Paths on the host whose change time (ctime) tells of its change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """What the framework found to do; the argument of `action`."""
+
+    action: ActionKind
+    before: Observation
+    changed: frozenset[str] = frozenset()
+    """Top-level attributes that differ; for a create all desired ones."""
+    triggered_by: tuple[str, ...] = ()
+    """Names of watched sources that changed."""
+    prior: Observation | None = None
+    """What was there before kubexms first touched it."""
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class StepContext(Protocol):
+    """What a kind that needs several exchanges gets; see `StepExecutor.run`."""
+
+    @property
+    def connection(self) -> Connection:
+        """The host, changeable."""
+        ...
+
+    def exchange(self, action: Action, *, verify: bool = True) -> Outcome:
+        """One guarded exchange for this step (first call compares and sets, later ones do not)."""
+        ...
+
+    def observe(self) -> Observation:
+        """Ask the host again."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises `errors.Interrupted` when the user asks to stop now."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    def progress(self, message: str) -> None:
+        """One line for the person who waits."""
+        ...
+
+
+class StepExecutor[S: StepArgs](ABC):
+    """The behaviour of one kind. Instances are stateless and shared by threads."""
+
+    kind: ClassVar[str]
+    """The name in documents, camelCase."""
+    spec: ClassVar[type[StepArgs]]
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Fields (snake_case) that say which object it is; unknown there means nothing can be asked."""
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Which attributes a field determines, where they are not the one of the same camelCase name."""
+    changes_facts: ClassVar[frozenset[str]] = frozenset()
+    """Top-level facts that applying may change (`hostname`, `swap_mb`)."""
+    text_attributes: ClassVar[frozenset[str]] = frozenset()
+    """Attributes whose values are multi-line text and are shown as a line diff."""
+    can_undo: ClassVar[bool] = True
+    """False: removing the step from the spec shows as `forget`."""
+    example: ClassVar[str] = ""
+    """A YAML list entry for `kubexms explain` and the reference; tested to validate."""
+
+    # asking -------------------------------------------------------------------------------
+    @abstractmethod
+    def probe(self, specs: Sequence[S]) -> Sequence[Probe]:
+        """Fragments that together emit exactly one record per spec.
+
+        Law (tested): asking for specs together or one at a time gives equal records.
+        """
+
+    @abstractmethod
+    def observe(self, spec: S, record: Record) -> Observation:
+        """What the record says. Never raises on what a real host can answer."""
+
+    # comparing ----------------------------------------------------------------------------
+    @abstractmethod
+    def desired(self, spec: S) -> Attributes | None:
+        """The attributes to bring about; None: the object is to be absent. Only these are compared."""
+
+    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:
+        """Whether an observed attribute satisfies the desired one."""
+        return desired == observed
+
+    def replaces(self, spec: S, before: Observation, changed: frozenset[str]) -> bool:
+        """Whether the change cannot be made in place (delete, then create)."""
+        return False
+
+    def disruption(self, spec: S, request: ChangeRequest) -> Disruption:
+        """What applying interrupts."""
+        return Disruption.NONE
+
+    def runs(self, spec: S) -> RunsPolicy:
+        """`observed` for everything declarative; else when an imperative step runs (state decides)."""
+        return "observed"
+
+    def verdict(self, spec: S, observation: Observation) -> str | None:
+        """For preflight kinds: the message with which a plan fails, or None."""
+        return None
+
+    # acting -------------------------------------------------------------------------------
+    @abstractmethod
+    def action(self, spec: S, request: ChangeRequest) -> Action:
+        """What brings the host from `request.before` to `desired(spec)`."""
+
+    def undo(self, spec: S, prior: Observation) -> Action | None:
+        """What puts back what was there before: `prior.presence` absent means remove it.
+
+        `spec` may lack sensitive values (they are not stored). Bytes come from `"$KX_BACKUP"`. None: cannot.
+        """
+        return None
+
+    def run(self, context: StepContext, spec: S, request: ChangeRequest) -> Outcome:
+        """Apply. Override only where several exchanges are needed (reboot, wait, transfers)."""
+        return context.exchange(self.action(spec, request))
+
+    # watching -----------------------------------------------------------------------------
+    def watches(self, spec: S) -> tuple[str, ...]:
+        """Names of steps of the same module (`task/step` or `step`) whose change triggers this one."""
+        return ()
+
+    def bind(self, spec: S, sources: Sequence[Source]) -> S:
+        """`spec` with what it needs to know of its sources in order to ask about them."""
+        return spec
+
+    def paths(self, spec: S) -> tuple[str, ...]:
+        """Paths on the host whose ctime changes when this step changes something."""
+        return ()
+
+    def stale(self, spec: S, observation: Observation, recorded: JsonValue, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of sources that changed after this step last took them in.
+
+        `recorded` is what `remember` returned when kubexms last acted; `digests` are the sources'
+        current observation digests.
+        """
+        return ()
+
+    def remember(self, spec: S, observation: Observation, digests: Mapping[str, str]) -> JsonValue:
+        """What `stale` needs later; stored in state after each success."""
+        return None
+
+    # naming -------------------------------------------------------------------------------
+    def object_id(self, spec: S) -> str:
+        """Hexadecimal digest of kind and identity: what two lineages must not both manage."""
+        names = self.identity
+        data = spec.model_dump(mode="json", include=set(names))
+        text = json.dumps([self.kind, data], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def secrets_from(self, spec: S) -> frozenset[str]:
+        """Attributes that are hidden because of what they are (a private key, an unreadable file)."""
+        return frozenset()
+
+
+class OneByOne[S: StepArgs](StepExecutor[S]):
+    """Base for kinds that ask about each spec apart; still one fragment for all of them."""
+
+    @abstractmethod
+    def ask(self, spec: S) -> str:
+        """Read-only sh that prints the answer; its exit status and output become the record."""
+
+    def probe(self, specs: Sequence[S]) -> Sequence[Probe]:
+        """One fragment: each question in a subshell of its own, its output captured."""
+        if not specs:
+            return ()
+        parts = [f'a=$(\n{self.ask(spec)}\n) 2>/dev/null\nemit "$?" "$a"\n' for spec in specs]
+        fragment = Fragment("".join(parts), records=len(specs), timeout=30.0 + 2.0 * len(specs))
+        return (Probe(fragment, tuple(range(len(specs)))),)
+
+
+type Describe = Callable[[Observation], str]
+
+__all__ = [
+    "ActionKind",
+    "Attributes",
+    "ChangeRequest",
+    "Disruption",
+    "Observation",
+    "OneByOne",
+    "Presence",
+    "Probe",
+    "RunsPolicy",
+    "Source",
+    "StepArgs",
+    "StepContext",
+    "StepExecutor",
+]
