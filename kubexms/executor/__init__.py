@@ -1,0 +1,1 @@
+"""Execution: order, concurrency, hooks, results. The coordinator owns all bookkeeping."""

@@ -1,0 +1,1 @@
+"""Planning: observed against desired state, as data, before anything is touched."""

@@ -1,0 +1,1 @@
+"""State: what kubexms knows that the hosts cannot tell."""
