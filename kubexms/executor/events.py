@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from kubexms.plan.model import Change, HostReport
 
@@ -144,7 +145,7 @@ class RunFinished:
     result: RunResult
 
 
-type Event = (
+Event: TypeAlias = (
     RefreshStarted
     | RefreshFinished
     | RunStarted
@@ -156,4 +157,4 @@ type Event = (
     | Stopping
     | RunFinished
 )
-type Listener = Callable[[Event], None]
+Listener: TypeAlias = Callable[[Event], None]

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
@@ -22,7 +22,7 @@ from kubexms.runtime.protocol import Action, Connection, Fragment, Outcome, Reco
 from kubexms.spec.base import FrozenModel
 from kubexms.step.observation import Attributes, Observation, Presence
 
-type RunsPolicy = Literal["observed", "once", "on-change", "always"]
+RunsPolicy: TypeAlias = Literal["observed", "once", "on-change", "always"]
 
 
 class StepArgs(FrozenModel):
@@ -32,6 +32,9 @@ class StepArgs(FrozenModel):
     with a message that says what to do. Secrets are plain strings here; the framework knows which
     fields were fed by sensitive values and hides them.
     """
+
+
+S = TypeVar("S", bound=StepArgs)
 
 
 class ActionKind(StrEnum):
@@ -117,7 +120,7 @@ class StepContext(Protocol):
         ...
 
 
-class StepExecutor[S: StepArgs](ABC):
+class StepExecutor(ABC, Generic[S]):
     """The behaviour of one kind. Instances are stateless and shared by threads."""
 
     kind: ClassVar[str]
@@ -227,7 +230,7 @@ class StepExecutor[S: StepArgs](ABC):
         return frozenset()
 
 
-class OneByOne[S: StepArgs](StepExecutor[S]):
+class OneByOne(StepExecutor[S]):
     """Base for kinds that ask about each spec apart; still one fragment for all of them."""
 
     @abstractmethod
@@ -242,8 +245,6 @@ class OneByOne[S: StepArgs](StepExecutor[S]):
         fragment = Fragment("".join(parts), records=len(specs), timeout=30.0 + 2.0 * len(specs))
         return (Probe(fragment, tuple(range(len(specs)))),)
 
-
-type Describe = Callable[[Observation], str]
 
 __all__ = [
     "ActionKind",

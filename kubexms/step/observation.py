@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Self, TypeAlias
 
 from pydantic import Field, JsonValue
 
 from kubexms.spec.base import FrozenModel
 
-type Attributes = Mapping[str, JsonValue]
+Attributes: TypeAlias = Mapping[str, JsonValue]
 
 
 class Presence(StrEnum):
