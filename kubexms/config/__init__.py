@@ -1,0 +1,1 @@
+"""Documents to specifications: YAML and JSON with positions, variables, templates, secrets, inventories."""
