@@ -96,7 +96,7 @@ class AnswerCollector:
         pending.detail = (pending.detail + data)[-_DETAIL:]
 
     def answers(self, *, complete: bool, reason: Failure = Failure.DEADLINE) -> tuple[Answer, ...]:
-        """All answers. `complete`: the far side says that it is through; else the rest failed for `reason`."""
+        """All answers. `complete`: the far side is through; else the rest failed for `reason`."""
         return tuple(
             self._answer(fragment, pending, complete=complete, reason=reason)
             for fragment, pending in zip(self._fragments, self._pending, strict=True)

@@ -8,7 +8,7 @@ from kubexms.runtime.protocol import DEFAULT_CAP, Fragment
 from kubexms.runtime.quoting import quote, shell_source
 
 BOOTSTRAP = (
-    'PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH; '
+    "PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH; "
     'IFS= read -r n && s=$(head -c "$n"; echo .) && [ "${#s}" -eq $((n + 1)) ] && eval "${s%.}"'
 )
 """Reads a line with a length, then so many bytes, and evaluates them; a truncated text is not run.
@@ -67,14 +67,16 @@ def fragment_lines(fragments: Sequence[Fragment]) -> list[str]:
     guarded: list[str] = []
     for index, fragment in enumerate(fragments):
         if fragment.guarded:
-            guarded.append(f"kx_check {index} {DEFAULT_CAP} {quote(fragment.user or '')} {quote(fragment.script)}")
+            user = quote(fragment.user or "")
+            guarded.append(f"kx_check {index} {DEFAULT_CAP} {user} {quote(fragment.script)}")
         else:
             line = f"kx_fragment {index} {DEFAULT_CAP} {quote(fragment.script)}"
             (by_user.setdefault(fragment.user, []) if fragment.user else plain).append(line)
     lines = plain
-    lines += [f"kx_fragments_as {quote(user)} {quote(chr(10).join(texts))}" for user, texts in by_user.items()]
+    for user, texts in by_user.items():
+        lines.append(f"kx_fragments_as {quote(user)} " + quote("\n".join(texts)))
     if guarded:
-        lines.append(f"kx_guarded {quote(chr(10).join(guarded))}")
+        lines.append("kx_guarded " + quote("\n".join(guarded)))
     return lines
 
 
