@@ -15,7 +15,9 @@ from tests.steps.cases import Case, Expected, ExpectedAction, case_files
 
 FILES = case_files()
 REGISTRY = default_registry(plugins=False)
-CASES = [pytest.param(file.kind, case, id=f"{file.kind}-{case.name}") for file in FILES for case in file.cases]
+CASES = [
+    pytest.param(file.kind, case, id=f"{file.kind}-{case.name}") for file in FILES for case in file.cases
+]
 
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
@@ -41,7 +43,9 @@ def test_case(kind: str, case: Case) -> None:
         assert differing == set(case.differs), observation
     if case.verdict is not None:
         message = executor.verdict(spec, observation)
-        assert (case.verdict in message if case.verdict else False) if message else case.verdict == "", message
+        assert (case.verdict in message if case.verdict else False) if message else case.verdict == "", (
+            message
+        )
     request = ChangeRequest(change, observation, frozenset(differing), case.triggered_by)
     if case.disruption is not None:
         assert executor.disruption(spec, request).value == case.disruption

@@ -1,0 +1,81 @@
+"""Writes files so that whoever reads them, or kills the writer, sees the old bytes or the new ones.
+
+A script is `functions(token)`, then `begin PATH` (a temporary file "$t" beside the file, private at
+first), bytes into "$t", then `keep` or `permit` (mode and owner), then `commit` (fsync, rename).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from kubexms.step.shell import quote
+
+_FUNCTIONS = """\
+fail() {
+    printf '%s\\n' "$*" >&2
+    exit 1
+}
+begin() {
+    p=$1
+    d=${p%/*}
+    d=${d:-/}
+    [ -d "$d" ] || fail "$d is not a directory: declare it in a step before this one"
+    if [ -d "$p" ] && [ ! -L "$p" ]; then fail "$p is a directory"; fi
+    rm -f "$d/.kubexms.$id."??????
+    t=$(mktemp "$d/.kubexms.$id.XXXXXX")
+    trap 'rm -f "$t"' EXIT
+    trap 'exit 143' HUP INT TERM
+}
+keep() {
+    s='644 '
+    if [ -f "$p" ] && [ ! -L "$p" ]; then s=$(stat -c '%a %u:%g' -- "$p"); fi
+    permit "${1:-${s#* }}" "${2:-${s%% *}}"
+}
+permit() {
+    [ -z "$1" ] || chown "$1" "$t"
+    chmod "$2" "$t"
+}
+flush() {
+    sync "$1" 2>/dev/null || sync
+}
+commit() {
+    label=
+    if [ -d /sys/fs/selinux ] && command -v chcon >/dev/null; then
+        label=new
+        [ ! -f "$p" ] || [ -L "$p" ] || ! chcon --reference="$p" "$t" 2>/dev/null || label=
+    fi
+    flush "$t"
+    if [ -d "$p" ]; then
+        mv -fT "$t" "$p" 2>/dev/null || { rm -f "$p"; mv -f "$t" "$p"; }
+    else
+        mv -f "$t" "$p"
+    fi
+    if [ -n "$label" ] && command -v restorecon >/dev/null; then restorecon "$p" || :; fi
+    flush "$d"
+}
+"""
+
+
+def functions(token: str) -> str:
+    """The shell functions; `token` tells this object's temporary files from those of others.
+
+    `begin` removes what a killed run has left behind under the same token.
+    """
+    return f"id={hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}\n{_FUNCTIONS}"
+
+
+def ownership(owner: str | None, group: str | None) -> str:
+    """The argument of `chown`; empty when neither is given."""
+    if owner is None and group is None:
+        return ""
+    return f"{owner or ''}:{group}" if group is not None else f"{owner}"
+
+
+def permissions(path: str, mode: str | None, owner: str | None, group: str | None) -> str:
+    """Sets mode and owner in place; the owner first, since chown takes the setuid bit off."""
+    lines = []
+    if owner is not None or group is not None:
+        lines.append(f"chown -h {quote(ownership(owner, group))} {quote(path)}")
+    if mode is not None:
+        lines.append(f"chmod {mode} {quote(path)}")
+    return "".join(f"{line}\n" for line in lines)

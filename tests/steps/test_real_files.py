@@ -1,0 +1,140 @@
+"""Files, directories and links, for real, with every shell."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kubexms.spec.asset import Asset
+from kubexms.step.kinds.file import FileExecutor, FileSpec
+from kubexms.step.observation import Presence
+from tests.steps.sandbox import Sandbox, Subject, each_shell
+
+CONTENT = "línea\nwith 'quotes' $HOME `id` \\ and no newline at the end"
+
+
+def subject(shell: str, tmp_path: Path, executor: Any) -> Subject:
+    return Subject(executor, Sandbox(shell, tmp_path))
+
+
+@each_shell()
+class TestFile:
+    def test_new_file_and_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / 'it\'s a "file"\nwith $x'
+        spec = FileSpec(path=str(path), content=CONTENT, mode="0640")
+        prior = host.apply(spec)
+        assert path.read_text() == CONTENT
+        assert path.stat().st_mode & 0o7777 == 0o640
+        host.undo(spec, prior)
+        assert not path.exists()
+
+    def test_changed_file_and_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / "a"
+        path.write_bytes(b"old\0\xff\n")
+        path.chmod(0o4711)
+        spec = FileSpec(path=str(path), content=CONTENT)
+        prior = host.apply(spec)
+        assert path.read_text() == CONTENT
+        assert path.stat().st_mode & 0o7777 == 0o4711
+        host.undo(spec, prior)
+        assert path.read_bytes() == b"old\0\xff\n"
+        assert path.stat().st_mode & 0o7777 == 0o4711
+
+    def test_only_the_mode(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / "a"
+        path.write_text("kept")
+        path.chmod(0o644)
+        spec = FileSpec(path=str(path), mode="600", owner="0", group="0")
+        prior = host.apply(spec)
+        assert (path.read_text(), path.stat().st_mode & 0o7777) == ("kept", 0o600)
+        host.undo(spec, prior)
+        assert path.stat().st_mode & 0o7777 == 0o644
+
+    def test_symlinks_are_replaced_and_put_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        (tmp_path / "d").mkdir()
+        for name, target in (("broken", "nowhere"), ("to-directory", "d")):
+            link = tmp_path / name
+            link.symlink_to(target)
+            spec = FileSpec(path=str(link), content="x")
+            prior = host.apply(spec)
+            assert not link.is_symlink()
+            assert link.read_text() == "x"
+            host.undo(spec, prior)
+            assert str(link.readlink()) == target
+        assert not list((tmp_path / "d").iterdir())
+
+    def test_what_is_in_the_way(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        (tmp_path / "d").mkdir()
+        assert "is a directory" in host.fails(FileSpec(path=str(tmp_path / "d"), content="x"))
+        assert "is not a directory" in host.fails(FileSpec(path=str(tmp_path / "no/d"), content="x"))
+        os.mkfifo(tmp_path / "pipe")
+        host.apply(FileSpec(path=str(tmp_path / "pipe"), content="x", force=True))
+        host.apply(FileSpec(path=str(tmp_path / "d"), content="x", force=True))
+
+    def test_a_refused_file_is_not_put_in_place(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / "a b"
+        path.write_text("old")
+        spec = FileSpec(path=str(path), content="bad", validate_with="echo line 3 is wrong; grep -q good %s")
+        error = host.fails(spec)
+        assert "line 3 is wrong" in error
+        assert "exit status 1" in error
+        assert path.read_text() == "old"
+        host.apply(spec.model_copy(update={"content": "good"}))
+
+    def test_assets_and_text_before(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        source = tmp_path / "source"
+        source.write_bytes(bytes(range(256)) * 1000)
+        path = tmp_path / "copy"
+        path.write_text("old\n\n")
+        path.chmod(0o644)
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        spec = FileSpec(path=str(path), source=Asset(path=str(source), sha256=digest, size=256000))
+        assert "content" not in host.observe(spec).extra
+        assert host.observe(FileSpec(path=str(path), content="x")).extra["content"] == "old\n\n"
+        path.chmod(0o600)
+        assert "content" not in host.observe(FileSpec(path=str(path), content="x")).extra
+        assert (
+            host.observe(FileSpec(path=str(path), content="x", show_diff=True)).extra["content"] == "old\n\n"
+        )
+        host.apply(spec)
+        assert path.read_bytes() == source.read_bytes()
+
+    def test_absent(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / "a"
+        path.write_text("old")
+        path.chmod(0o604)
+        spec = FileSpec(path=str(path), state="absent")
+        prior = host.apply(spec)
+        assert not path.exists()
+        host.undo(spec, prior)
+        assert path.read_text() == "old"
+        assert path.stat().st_mode & 0o7777 == 0o604
+
+    def test_ensured_to_exist(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        spec = FileSpec(path=str(tmp_path / "a"))
+        prior = host.apply(spec)
+        assert prior.presence is Presence.ABSENT
+        assert (tmp_path / "a").read_text() == ""
+
+    def test_a_killed_run_leaves_nothing_behind(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        spec = FileSpec(path=str(tmp_path / "a"), content="x")
+        action = host.executor.action(spec, host.request(spec))
+        killed = action.script.replace("commit\n", "kill -KILL $$\n")
+        assert killed != action.script
+        assert host.sandbox.act(replace(action, script=killed)).status == -9
+        assert not (tmp_path / "a").exists()
+        assert list(tmp_path.glob(".kubexms.*"))
+        host.apply(spec)
