@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kubexms.spec.asset import Asset
+from kubexms.step.kinds.directory import DirectoryExecutor, DirectorySpec
 from kubexms.step.kinds.file import FileExecutor, FileSpec
+from kubexms.step.kinds.symlink import SymlinkExecutor, SymlinkSpec
 from kubexms.step.observation import Presence
 from tests.steps.sandbox import Sandbox, Subject, each_shell
 
@@ -138,3 +140,111 @@ class TestFile:
         assert not (tmp_path / "a").exists()
         assert list(tmp_path.glob(".kubexms.*"))
         host.apply(spec)
+
+
+@each_shell()
+class TestDirectory:
+    def test_with_parents_and_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        path = tmp_path / "a b/'c'/d\ne"
+        spec = DirectorySpec(path=str(path), mode="0750", owner="root")
+        prior = host.apply(spec)
+        assert path.stat().st_mode & 0o7777 == 0o750
+        assert path.parent.stat().st_mode & 0o7777 == 0o755
+        host.undo(spec, prior)
+        assert not (tmp_path / "a b").exists()
+
+    def test_parents_of_others_stay(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        (tmp_path / "a").mkdir()
+        spec = DirectorySpec(path=str(tmp_path / "a/b/c"))
+        prior = host.apply(spec)
+        (tmp_path / "a/b/other").touch()
+        host.undo(spec, prior)
+        assert list((tmp_path / "a/b").iterdir()) == [tmp_path / "a/b/other"]
+
+    def test_what_others_put_there_stops_the_removal(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        path = tmp_path / "a"
+        spec = DirectorySpec(path=str(path))
+        prior = host.apply(spec)
+        (path / "data").touch()
+        action = host.executor.undo(spec, prior)
+        assert action is not None
+        outcome = host.sandbox.act(action)
+        assert outcome.status != 0
+        assert b"cannot be removed" in outcome.stderr
+        host.undo(DirectorySpec(path=str(path), force=True), prior)
+        assert not path.exists()
+
+    def test_mode_and_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        path = tmp_path / "a"
+        path.mkdir()
+        path.chmod(0o2775)
+        spec = DirectorySpec(path=str(path), mode="1777")
+        prior = host.apply(spec)
+        assert path.stat().st_mode & 0o7777 == 0o1777
+        host.undo(spec, prior)
+        assert path.stat().st_mode & 0o7777 == 0o2775
+
+    def test_links_and_files(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        host.apply(DirectorySpec(path=str(tmp_path / "link"), mode="0700"))
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "real").stat().st_mode & 0o7777 == 0o700
+        (tmp_path / "f").touch()
+        assert "in the way" in host.fails(DirectorySpec(path=str(tmp_path / "f/g")))
+        host.apply(DirectorySpec(path=str(tmp_path / "link"), state="absent"))
+        assert (tmp_path / "real").exists()
+
+    def test_absent(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, DirectoryExecutor())
+        path = tmp_path / "a"
+        path.mkdir(mode=0o711)
+        spec = DirectorySpec(path=str(path), state="absent")
+        prior = host.apply(spec)
+        assert not path.exists()
+        host.undo(spec, prior)
+        assert path.stat().st_mode & 0o7777 == 0o711
+
+
+@each_shell()
+class TestSymlink:
+    def test_new_changed_and_back(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, SymlinkExecutor())
+        (tmp_path / "dir").mkdir()
+        link = tmp_path / "li nk"
+        spec = SymlinkSpec(path=str(link), target="dir")
+        prior = host.apply(spec)
+        other = SymlinkSpec(path=str(link), target="-it's\na $x")
+        before = host.apply(other)
+        assert str(link.readlink()) == "-it's\na $x"
+        assert not list((tmp_path / "dir").iterdir())
+        host.undo(other, before)
+        assert str(link.readlink()) == "dir"
+        host.undo(spec, prior)
+        assert not link.is_symlink()
+
+    def test_a_file_in_the_way(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, SymlinkExecutor())
+        path = tmp_path / "a"
+        path.write_text("data")
+        path.chmod(0o640)
+        assert "force: true" in host.fails(SymlinkSpec(path=str(path), target="x"))
+        spec = SymlinkSpec(path=str(path), target="x", force=True)
+        prior = host.apply(spec)
+        host.undo(spec, prior)
+        assert path.read_text() == "data"
+        assert path.stat().st_mode & 0o7777 == 0o640
+
+    def test_absent(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, SymlinkExecutor())
+        (tmp_path / "a").symlink_to("nowhere")
+        spec = SymlinkSpec(path=str(tmp_path / "a"), state="absent")
+        prior = host.apply(spec)
+        assert not (tmp_path / "a").is_symlink()
+        host.undo(spec, prior)
+        assert str((tmp_path / "a").readlink()) == "nowhere"

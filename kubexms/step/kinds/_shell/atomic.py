@@ -40,11 +40,11 @@ flush() {
 }
 commit() {
     label=
-    if [ -d /sys/fs/selinux ] && command -v chcon >/dev/null; then
+    if [ ! -L "$t" ] && [ -d /sys/fs/selinux ] && command -v chcon >/dev/null; then
         label=new
         [ ! -f "$p" ] || [ -L "$p" ] || ! chcon --reference="$p" "$t" 2>/dev/null || label=
     fi
-    flush "$t"
+    [ -L "$t" ] || flush "$t"
     if [ -d "$p" ]; then
         mv -fT "$t" "$p" 2>/dev/null || { rm -f "$p"; mv -f "$t" "$p"; }
     else

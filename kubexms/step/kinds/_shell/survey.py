@@ -101,14 +101,21 @@ set -f
 lines=
 """
 
-# row STAT SUM PATH WANT SHOW: emits one record. Text of a changed file follows if it is short, and
-# readable by everyone or wanted (SHOW is 1; 0 never).
+# row STAT SUM PATH WANT SHOW FOLLOW: emits one record. Text of a changed file follows if it is short, and
+# readable by everyone or wanted (SHOW is 1; 0 never). A link is looked through if FOLLOW is not empty.
 _ROW = """\
 row() {
     case $1 in
     a) emit 1 '' ; return ;;
     d | '?') emit 2 '' ; return ;;
-    a1*) t=$(readlink -- "$3" 2>/dev/null; echo .); emit 0 "$1$nl-$nl${t%"$nl".}"; return ;;
+    a1*)
+        if [ -n "$6" ] && [ -e "$3" ]; then
+            emit 0 "$(stat -L -c '%f/%u/%g/%s/%U/%G' -- "$3")$nl-$nl"
+            return
+        fi
+        t=$(readlink -- "$3" 2>/dev/null; echo .)
+        emit 0 "$1$nl-$nl${t%"$nl".}"
+        return ;;
     8*) ;;
     *) emit 0 "$1$nl-$nl" ; return ;;
     esac
@@ -143,6 +150,8 @@ class Question:
     """The digest it should have: with another one, short text is sent along."""
     show: bool | None = None
     """Whether its text may be sent: None if everybody on the host may read it."""
+    follow: bool = False
+    """Whether a symbolic link to something that is there stands for it. Not together with `hashed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +189,8 @@ def survey(questions: Sequence[Question]) -> str:
     for index, question in enumerate(questions):
         show = "" if question.show is None else str(int(question.show))
         value = f'"$h{index}"' if question.hashed else "-"
-        lines.append(f'row "$s{index}" {value} {words([question.path, question.want, show])}')
+        arguments = [question.path, question.want, show, "y" if question.follow else ""]
+        lines.append(f'row "$s{index}" {value} {words(arguments)}')
     return "\n".join(lines) + "\n"
 
 
