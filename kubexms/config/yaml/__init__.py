@@ -1,8 +1,8 @@
 """Text to data and back: YAML and JSON documents that remember where each value was written."""
 
-from kubexms.config.yaml.document import Document, Json, Path
+from kubexms.config.yaml.document import Document, Path
 from kubexms.config.yaml.reader import read_documents, read_value
 from kubexms.config.yaml.source import SourceText, decode
 from kubexms.config.yaml.writer import dump_yaml
 
-__all__ = ["Document", "Json", "Path", "SourceText", "decode", "dump_yaml", "read_documents", "read_value"]
+__all__ = ["Document", "Path", "SourceText", "decode", "dump_yaml", "read_documents", "read_value"]

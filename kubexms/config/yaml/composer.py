@@ -90,7 +90,7 @@ class _Composer:
             self._close(event)
 
     def _span(self, event: Event) -> Span:
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _offset(event.start_mark), _offset(event.end_mark)
         block = getattr(event, "style", None) in ("|", ">")
         return Span(start, start + len(self._source.text[start:end].rstrip()), block=block)
 
@@ -109,7 +109,7 @@ class _Composer:
     def _close(self, event: Event) -> None:
         frame = self._stack.pop()
         start = frame.node.span.start
-        end = event.end_mark.index
+        end = _offset(event.end_mark)
         frame.node.span = Span(start, start + len(self._source.text[start:end].rstrip()))
         if frame.anchor is not None:
             self._anchors[frame.anchor] = frame.node
@@ -219,6 +219,10 @@ class _Composer:
     def _error(self, summary: str, detail: str, span: Span) -> None:
         place = self._source.range(span.start, span.end)
         self.errors.append(Diagnostic(Severity.ERROR, summary, detail, source=place))
+
+
+def _offset(mark: object) -> int:
+    return int(getattr(mark, "index", 0))
 
 
 def _syntax_error(source: SourceText, error: yaml.YAMLError) -> ConfigError:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from json.decoder import JSONDecodeError, scanstring
+from json import JSONDecodeError, JSONDecoder
 
-from kubexms.config.yaml.document import Document, Json, Path, Span
+from kubexms.config.yaml.document import Document, Path, Span
 from kubexms.config.yaml.nodes import MAX_DEPTH
 from kubexms.config.yaml.source import SourceText
 from kubexms.diagnostics import Diagnostic
 from kubexms.errors import ConfigError
+from kubexms.spec.base import Json
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,300})(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_DECODER = JSONDecoder()
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
@@ -75,10 +77,11 @@ class _Parser:
 
     def _string(self) -> str:
         try:
-            value, self._at = scanstring(self._text, self._at + 1, True)
+            decoded, self._at = _DECODER.raw_decode(self._text, self._at)
         except JSONDecodeError as error:
             self._at = error.pos
             raise self._error(error.msg) from None
+        value = str(decoded)
         if any("\ud800" <= c <= "\udfff" for c in value):
             raise self._error("half a surrogate pair is no character")
         return value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kubexms.config.yaml.document import Document, Json, Path, Span
+from kubexms.config.yaml.document import Document, Path, Span
 from kubexms.config.yaml.scalars import Scalar, Trap
 from kubexms.config.yaml.source import SourceText
+from kubexms.spec.base import Json
 
 MAX_DEPTH = 100
 """How deep collections may be nested, aliases followed."""
@@ -89,7 +90,7 @@ class Expansion:
         if self._aliased > MAX_ALIASED or len(path) > MAX_DEPTH:
             raise self._source.error(
                 "aliases stand for too much data",
-                f"Aliases of one document may stand for {MAX_ALIASED} values, {MAX_DEPTH} levels deep, at most. "
+                f"One document's aliases may stand for {MAX_ALIASED} values, {MAX_DEPTH} levels deep. "
                 "Write the data out, or use variables.",
                 node.span.start,
             )
@@ -107,7 +108,7 @@ class Expansion:
         }
 
     def _entries(self, node: MappingNode) -> list[tuple[Entry, bool]]:
-        """A mapping's own entries, then those it merges in (marked as aliased) where it has none of that name."""
+        """A mapping's own entries, then those merged in (marked so) under names it does not have."""
         found = {entry.key: (entry, False) for entry in node.entries}
         pending = list(reversed(node.merges))
         while pending:

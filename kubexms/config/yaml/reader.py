@@ -55,6 +55,8 @@ def trap_error(document: Document, path: Path, trap: Trap, *, expected: str = ""
         detail += f" For a number write {float(trap.text)!r}."
     elif "number" in trap.reading:
         detail += " For a number write it in plain decimal."
-    return document.error(
-        path, f"{trap.text} is ambiguous: YAML readers may take it for {trap.reading}", detail
-    )
+    return document.error(path, _ambiguous(trap), detail)
+
+
+def _ambiguous(trap: Trap) -> str:
+    return f"{trap.text} is ambiguous: YAML readers may take it for {trap.reading}"
