@@ -29,6 +29,8 @@ class StepState(FrozenModel):
     """What was there before kubexms first touched it; None: adopted as found, or imperative."""
     touched: bool = False
     """kubexms has changed the object (False: adopted; removing it from the spec only forgets it)."""
+    tainted: bool = False
+    """Its last apply acted and failed: nothing recorded here but `prior` can be relied on."""
     observation_digest: str = ""
     """Of the compared attributes after the last apply."""
     attributes: dict[str, JsonValue] = Field(default_factory=dict)

@@ -134,6 +134,8 @@ class StepExecutor(ABC, Generic[S]):
     """Top-level facts that applying may change (`hostname`, `swap_mb`)."""
     text_attributes: ClassVar[frozenset[str]] = frozenset()
     """Attributes whose values are multi-line text and are shown as a line diff."""
+    imperative: ClassVar[bool] = False
+    """Changes show as `run`: something happens, rather than an object being there."""
     can_undo: ClassVar[bool] = True
     """False: removing the step from the spec shows as `forget`."""
     example: ClassVar[str] = ""

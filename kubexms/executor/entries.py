@@ -1,0 +1,62 @@
+"""State entries from what was planned and observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from kubexms.plan.conceal import Concealer
+from kubexms.plan.rendered import Instance
+from kubexms.plan.working import PlannedStep
+from kubexms.state.digest import digest
+from kubexms.state.model import StepState
+from kubexms.step.observation import Observation
+
+
+def adopted_entry(
+    planned: PlannedStep,
+    observation: Observation,
+    conceal: Concealer,
+    *,
+    run: str,
+    machine_id: str,
+    order: int,
+    source: str = "",
+    source_digests: Mapping[str, str] | None = None,
+    previous: StepState | None = None,
+) -> StepState:
+    """The entry of a step that is as desired. Keeps what `previous` knew of prior, outputs and order."""
+    instance = planned.instance
+    rendered = instance.rendered
+    compared = conceal.compared(rendered, observation)
+    return StepState(
+        address=planned.change.address,
+        kind=rendered.executor.kind,
+        spec=conceal.spec(rendered),
+        spec_digest=conceal.spec_digest(rendered),
+        prior=previous.prior if previous else None,
+        touched=previous.touched if previous else False,
+        observation_digest=conceal.observation_digest(rendered, observation),
+        attributes=conceal.redact(compared, rendered.sensitive_attributes),
+        outputs=previous.outputs if previous else {},
+        inputs=planned.inputs,
+        remembered=rendered.executor.remember(rendered.spec, observation, source_digests or {}),
+        trigger_digest=digest(instance.trigger) if instance.step.triggers else "",
+        depends_on=(*planned.depends_on, *planned.data),
+        object_id=rendered.object_id,
+        machine_id=machine_id,
+        order=order,
+        run=run,
+        updated=datetime.now(UTC),
+        source=source,
+    )
+
+
+def applied_entry(
+    entry: StepState, instance: Instance, *, prior: Observation | None, outputs: Mapping[str, str]
+) -> StepState:
+    """The entry of a step that kubexms has just changed on its host."""
+    kept: dict[str, object] = {"touched": True, "prior": prior}
+    if outputs and not instance.step.sensitive:
+        kept["outputs"] = dict(outputs)
+    return entry.model_copy(update=kept)

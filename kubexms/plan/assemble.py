@@ -1,0 +1,132 @@
+"""From the planner's working form to the plan that is shown, saved and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from kubexms import __version__
+from kubexms.config.project import LoadedProject
+from kubexms.plan.driftcheck import drifted
+from kubexms.plan.model import (
+    Change,
+    HostReport,
+    HostStatus,
+    Plan,
+    PlanDiagnostic,
+    PlannedHook,
+    PlanOptions,
+    Removal,
+)
+from kubexms.plan.planner import Planned
+from kubexms.plan.working import HostWork
+from kubexms.spec.address import CONTROLLER, Address
+from kubexms.spec.pipeline import Hooks
+from kubexms.state.digest import digest
+
+
+def assemble(
+    planned: Planned,
+    project: LoadedProject,
+    options: PlanOptions,
+    *,
+    created: datetime,
+    selected: set[str] | None = None,
+) -> Plan:
+    """The plan; with `selected`, only of these addresses."""
+    steps = planned.steps()
+    chosen = {address: step for address, step in steps.items() if selected is None or address in selected}
+    changes = sorted((step.change for step in chosen.values()), key=lambda change: Address.parse(change.address))
+    drift = [
+        change
+        for work in planned.hosts.values()
+        for change in drifted(work, planned.conceal)
+        if selected is None or change.address in selected
+    ]
+    meta = planned.snapshot.meta
+    diagnostics = [d for d in planned.diagnostics if selected is None or d.address in chosen]
+    return Plan.model_construct(
+        tool_version=__version__,
+        created=created,
+        project=project.root.name,
+        workspace=project.workspace,
+        lineage=meta.lineage,
+        serial=meta.serial,
+        spec_digest=digest([project.pipeline.to_json(), project.inventory.to_json()]),
+        options=options,
+        hosts=tuple(host_report(work) for work in sorted(planned.hosts.values(), key=lambda work: work.name)),
+        changes=tuple(changes),
+        drift=tuple(sorted(drift, key=lambda change: Address.parse(change.address))),
+        hooks=tuple(_hooks(project, changes)),
+        removals=tuple(_removals(planned, project, options)),
+        diagnostics=tuple(diagnostics + _warnings(planned)),
+    )
+
+
+def host_report(work: HostWork) -> HostReport:
+    """How one host answered."""
+    answer = work.answer
+    if answer is None:
+        reason = work.host.maintenance.reason if work.host.maintenance else ""
+        return HostReport(name=work.name, status=HostStatus.MAINTENANCE, error=reason, roles=work.host.roles)
+    if answer.error is not None:
+        return HostReport(
+            name=work.name, status=HostStatus.UNREACHABLE, error=answer.error.summary, roles=work.host.roles
+        )
+    return HostReport(
+        name=work.name,
+        status=HostStatus.OK if answer.complete else HostStatus.PARTIAL,
+        rounds=answer.rounds,
+        guard=answer.guard,
+        machine_id=str(answer.facts.get("machine_id", "")),
+        facts_digest=digest(answer.facts),
+        roles=work.host.roles,
+    )
+
+
+def _hooks(project: LoadedProject, changes: Iterable[Change]) -> list[PlannedHook]:
+    """Hooks whose scope has something to do: they run if the plan is applied."""
+    active = [Address.parse(change.address) for change in changes if change.effective]
+    scopes: list[tuple[str, str, Hooks, list[Address]]] = [("", "", project.pipeline.hooks, active)]
+    for module in project.pipeline.modules:
+        within = [a for a in active if a.module == module.name]
+        scopes.append((module.name, "", module.hooks, within))
+        scopes += [
+            (module.name, task.name, task.hooks, [a for a in within if a.task == task.name]) for task in module.tasks
+        ]
+    planned: list[PlannedHook] = []
+    for module_name, task_name, hooks, within in scopes:
+        if not within:
+            continue
+        for phase, members in (("pre", hooks.pre), ("post", hooks.post), ("onFailure", hooks.on_failure)):
+            for hook in members:
+                hosts = sorted({a.host for a in within}) if hook.on == "hosts" else [CONTROLLER]
+                for host in hosts:
+                    address = Address(module_name, task_name, "hook", host, hook.name)
+                    planned.append(PlannedHook(address=str(address), phase=phase, run=hook.run, on=hook.on))  # type: ignore[arg-type]
+    return planned
+
+
+def _removals(planned: Planned, project: LoadedProject, options: PlanOptions) -> list[Removal]:
+    known = {host.name for host in project.inventory.hosts}
+    counts: dict[str, int] = {}
+    for address in planned.snapshot.steps:
+        host = address.rpartition("@")[2]
+        if host not in known:
+            counts[host] = counts.get(host, 0) + 1
+    return [Removal(host=host, steps=count, allowed=host in planned.hosts) for host, count in sorted(counts.items())]
+
+
+def _warnings(planned: Planned) -> list[PlanDiagnostic]:
+    found: list[PlanDiagnostic] = []
+    for work in planned.hosts.values():
+        if work.answer is not None and work.answer.error is not None:
+            error = work.answer.error
+            found.append(
+                PlanDiagnostic(
+                    severity="warning",
+                    summary=f"{work.name} is unreachable: {error.summary}",
+                    detail=error.detail or "Nothing is planned on it.",
+                )
+            )
+    return found

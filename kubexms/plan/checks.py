@@ -1,0 +1,87 @@
+"""What makes a plan an error: preflight verdicts, foreign owners, protected steps, data loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubexms.plan.model import PlanDiagnostic, Reason
+from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.spec.address import Address
+from kubexms.step.contract import ActionKind, Disruption
+
+
+def check(work: HostWork, planned: PlannedStep, lineage: str, allow_destroy: Sequence[str]) -> list[PlanDiagnostic]:
+    """The problems of one planned step."""
+    change = planned.change
+    found: list[PlanDiagnostic] = []
+    if change.reason not in (Reason.REMOVED_FROM_SPEC, Reason.DESTROY, Reason.DESELECTED):
+        found += _verdict(work, planned)
+        found += _foreign(work, planned, lineage)
+        found += _undecided(planned)
+    if change.action in (ActionKind.DELETE, ActionKind.REPLACE) and planned.instance.step.prevent_destroy:
+        found.append(
+            _error(
+                f"{change.address} has preventDestroy, and the plan would {change.action.value} it",
+                "Remove preventDestroy from the step if it may go.",
+                change.address,
+            )
+        )
+    allowed = any(Address.parse(change.address).matches(pattern) for pattern in allow_destroy)
+    if change.disruption is Disruption.DATA_LOSS and not allowed:
+        found.append(
+            _error(
+                f"{change.address} would lose data",
+                f"If that is meant, plan again with --allow-destroy '{change.address}'.",
+                change.address,
+            )
+        )
+    return found
+
+
+def _verdict(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:
+    rendered = planned.instance.rendered
+    if work.answer is None or rendered.unknown:
+        return []
+    seen = work.answer.seen.get(planned.change.address)
+    if seen is None:
+        return []
+    message = rendered.executor.verdict(rendered.spec, seen.observation)
+    return [_error(message, "", planned.change.address)] if message else []
+
+
+def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:
+    """A step that runs once was interrupted, and nothing on the host tells how far it got."""
+    rendered, intent = planned.instance.rendered, planned.intent
+    if intent is None or rendered.executor.runs(rendered.spec) not in ("once", "on-change"):
+        return []
+    if planned.change.reason is Reason.REPLACE_REQUESTED or not planned.change.effective:
+        return []
+    return [
+        _error(
+            f"{planned.change.address} was interrupted in run {intent.run}, and nobody can see how far it got",
+            f"Look at the host, then either run it again with --replace '{planned.change.address}', "
+            f"or accept it as done with `kubexms state accept '{planned.change.address}'`.",
+            planned.change.address,
+        )
+    ]
+
+
+def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDiagnostic]:
+    rendered = planned.instance.rendered
+    if work.answer is None or not planned.change.effective or rendered.unknown_identity is not None:
+        return []
+    owner = work.answer.owners.get(rendered.object_id)
+    if owner is None or owner == lineage:
+        return []
+    return [
+        _error(
+            f"{planned.change.address} manages an object that another project manages",
+            f"Its owner on the host is the state with lineage {owner}. Remove it there first "
+            "(`kubexms state rm`, or take the step out and apply).",
+            planned.change.address,
+        )
+    ]
+
+
+def _error(summary: str, detail: str, address: str) -> PlanDiagnostic:
+    return PlanDiagnostic(severity="error", summary=summary, detail=detail, address=address)

@@ -1,0 +1,369 @@
+"""The planner: observe all hosts, decide about every step, and put it into one plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from kubexms.config.project import LoadedProject
+from kubexms.config.template import Unknown
+from kubexms.plan.bind import Binder
+from kubexms.plan.checks import check
+from kubexms.plan.conceal import Concealer
+from kubexms.plan.decide import Evidence, decide
+from kubexms.plan.expand import Expander, Placement
+from kubexms.plan.inputs import input_digests
+from kubexms.plan.model import Change, PlanDiagnostic, PlanOptions
+from kubexms.plan.observe import Connector, HostAnswer, observe_all
+from kubexms.plan.questions import Questioner, Questions
+from kubexms.plan.recorded import apply_moves, by_host, recorded_instance
+from kubexms.plan.removals import removals
+from kubexms.plan.rendered import Instance, Unselected
+from kubexms.plan.render import StepRenderer
+from kubexms.plan.scope import Scopes
+from kubexms.plan.selection import limited
+from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.runtime.protocol import GuardMode
+from kubexms.spec.inventory import Host
+from kubexms.state.model import StateSnapshot
+from kubexms.step.observation import Observation
+from kubexms.step.registry import Registry
+
+
+@dataclass(slots=True)
+class Planned:
+    """A plan's working form: every host with its planned steps. Never leaves the process."""
+
+    hosts: dict[str, HostWork]
+    snapshot: StateSnapshot
+    previous: Mapping[str, str]
+    conceal: Concealer
+    diagnostics: list[PlanDiagnostic] = field(default_factory=list)
+
+    def steps(self) -> dict[str, PlannedStep]:
+        """Every planned step by address."""
+        return {address: step for work in self.hosts.values() for address, step in work.steps.items()}
+
+
+class Planner:
+    """Makes one plan. Not thread-safe; use once."""
+
+    def __init__(
+        self,
+        project: LoadedProject,
+        registry: Registry,
+        snapshot: StateSnapshot,
+        conceal: Concealer,
+        connector: Connector,
+        options: PlanOptions,
+        *,
+        parallelism: int,
+        listener: PlanListener | None = None,
+    ) -> None:
+        self._project = project
+        self._registry = registry
+        self._snapshot, self._previous = apply_moves(snapshot, project.pipeline.moved)
+        self._conceal = conceal
+        self._connector = connector
+        self._options = options
+        self._parallelism = parallelism
+        self._listener = listener or PlanListener()
+        self._renderer = StepRenderer(registry)
+        self._expander = Expander(project, self._renderer, self._snapshot.steps)
+        self._binder = Binder()
+        self._questioner = Questioner()
+        self._recorded: dict[str, Instance] = {}
+        self._facts_matter = _mentions_facts(project)
+        self._destroy = options.operation == "destroy"
+        facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
+        self.scopes = Scopes(project, facts)
+
+    def plan(self) -> Planned:
+        """Observe and decide. Raises `ConfigError` and `PlanError`; a host that fails is reported, not raised."""
+        works = self._works()
+        asked = [name for name, work in works.items() if work.host.maintenance is None or work.removed]
+        answers = observe_all(
+            asked,
+            self._connector,
+            prepare=lambda host: self._first_questions(works[host]),
+            again=lambda answer: self._more_questions(works[answer.host], answer),
+            parallelism=self._parallelism,
+            deadline=self._project.spec.plan_deadline,
+            started=self._listener.started,
+            finished=self._listener.finished,
+        )
+        for name, answer in answers.items():
+            works[name].answer = answer
+        planned = Planned(works, self._snapshot, self._previous, self._conceal)
+        if not self._destroy:
+            self._decide_all(planned)
+        for work in works.values():
+            if work.usable:
+                for step in removals(work, self._recorded, self._conceal, destroy=self._destroy):
+                    work.steps[step.change.address] = step
+        return planned
+
+    # hosts --------------------------------------------------------------------------------
+    def _works(self) -> dict[str, HostWork]:
+        entries = by_host(self._snapshot.steps.values())
+        known = {host.name for host in self._project.inventory.hosts}
+        hosts = [(host, False) for host in limited(self._project.inventory.hosts, self._options.limit)]
+        hosts += [(gone, True) for gone in self._departed(known)]
+        works: dict[str, HostWork] = {}
+        for host, removed in hosts:
+            own = {entry.address: entry for entry in entries.get(host.name, [])}
+            intents = {a: i for a, i in self._snapshot.intents.items() if a.rpartition("@")[2] == host.name}
+            works[host.name] = HostWork(host, own, intents, removed=removed)
+            works[host.name].outputs = {
+                address.rpartition("@")[0]: dict(entry.outputs) for address, entry in own.items() if entry.outputs
+            }
+        return works
+
+    def _departed(self, known: set[str]) -> list[Host]:
+        """Hosts of the state that left the inventory and whose removal was allowed."""
+        import fnmatch
+
+        gone = sorted({text.rpartition("@")[2] for text in self._snapshot.steps} - known)
+        allowed = [
+            name
+            for name in gone
+            if self._destroy or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._options.allow_destroy)
+        ]
+        hosts: list[Host] = []
+        for name in allowed:
+            state = self._snapshot.hosts.get(name)
+            connection = state.connection if state else {}
+            hosts.append(Host.model_validate({"name": name, "connection": connection}))
+        return hosts
+
+    # asking -------------------------------------------------------------------------------
+    def _expand(self, work: HostWork) -> list[Instance]:
+        """The host's instances with the facts known so far; what is unselected is not asked."""
+        if work.removed or self._destroy:
+            return []
+        found: list[Instance] = []
+        for placement in self._expander.placements(work.host):
+            result = self._expander.expand(
+                placement,
+                lambda module, each: self.scopes.scope(module, work.name, outputs=work.outputs, each=each),
+            )
+            if not isinstance(result, Unselected):
+                found += result
+        return [bound.instance for bound in self._binder.bind(found)]
+
+    def _first_questions(self, work: HostWork) -> Questions:
+        work.siblings = self._expand(work)
+        present = {str(instance.address) for instance in work.siblings}
+        asked = list(work.siblings)
+        for address, entry in work.entries.items():
+            if address not in present:
+                instance = recorded_instance(entry, self._registry)
+                if instance is not None:
+                    self._recorded[address] = instance
+                    asked.append(instance)
+        return self._questioner.ask_for(asked)
+
+    def _more_questions(self, work: HostWork, answer: HostAnswer) -> Questions | None:
+        """What the facts, now known, decide to ask besides or otherwise."""
+        if not answer.facts or self.scopes.facts_of(work.name) == answer.facts:
+            return None
+        self.scopes.learn(work.name, answer.facts)
+        if work.removed or self._destroy or not self._facts_matter:
+            return None
+        before = {str(instance.address): instance for instance in work.siblings}
+        work.siblings = self._expand(work)
+        changed = [
+            instance
+            for instance in work.siblings
+            if not _asked_alike(before.get(str(instance.address)), instance) and str(instance.address) not in self._recorded
+        ]
+        return self._questioner.ask_for(changed) if changed else None
+
+    # deciding -----------------------------------------------------------------------------
+    def _decide_all(self, planned: Planned) -> None:
+        """Step by step in the order of the document, on every host: outputs and facts flow forward."""
+        works = planned.hosts
+        order: dict[tuple[int, int, int], list[Placement]] = {}
+        modules = {id(m): i for i, m in enumerate(self._project.pipeline.modules)}
+        tasks = {id(t): i for m in self._project.pipeline.modules for i, t in enumerate(m.tasks)}
+        for work in works.values():
+            if work.usable and not work.removed:
+                for placement in self._expander.placements(work.host):
+                    key = (modules[id(placement.module)], tasks[id(placement.task)], placement.position)
+                    order.setdefault(key, []).append(placement)
+        for key in sorted(order):
+            for placement in order[key]:
+                self._decide_placement(planned, works[placement.host], placement)
+
+    def _decide_placement(self, planned: Planned, work: HostWork, placement: Placement) -> None:
+        def make_scope(module: str, each: Mapping[str, JsonValue] | None) -> dict[str, object]:
+            return self.scopes.scope(
+                module, work.name, outputs=work.outputs, unknown_facts=work.unknown_facts, each=each
+            )
+
+        result = self._expander.expand(placement, make_scope)
+        if isinstance(result, Unselected):
+            work.unselected.append(result)
+            return
+        for instance in result:
+            bound = self._binder.bind_one(instance, work.siblings)
+            step = self._decide(work, bound.instance, bound.sources, make_scope(placement.module.name, None))
+            work.steps[step.change.address] = step
+            planned.diagnostics += check(
+                work, step, self._snapshot.meta.lineage, self._options.allow_destroy
+            )
+            _flow(work, step)
+
+    def _decide(
+        self, work: HostWork, instance: Instance, sources: dict[str, tuple[str, ...]], scope: Mapping[str, object]
+    ) -> PlannedStep:
+        answer = work.answer
+        assert answer is not None
+        address = str(instance.address)
+        seen = answer.seen.get(address)
+        notes: tuple[str, ...] = ()
+        if seen is None:
+            observation = Observation.unknown("it is not known yet what to ask")
+        elif not _same_object(seen.rendered.spec, instance):
+            observation = Observation.unknown("what to ask depends on facts that became known too late")
+        else:
+            observation = seen.observation
+            if seen.guard is GuardMode.UNAVAILABLE:
+                notes = ("its check ran unguarded: the host offers no read-only guard to this user",)
+        entry = work.entries.get(address)
+        reads = instance.reads | instance.rendered.reads
+        inputs = input_digests(reads, scope, self._conceal)
+        pending = tuple(
+            name
+            for name, addresses in sources.items()
+            if any(a in work.steps and work.steps[a].change.effective for a in addresses)
+        )
+        digests = {
+            name: "+".join(
+                work.steps[a].change.binding.observation or self._observed(work, a) for a in addresses if a in work.steps
+            )
+            for name, addresses in sources.items()
+        }
+        change = decide(
+            Evidence(
+                instance,
+                observation,
+                entry,
+                work.intents.get(address),
+                str(answer.facts.get("machine_id", "")),
+                pending,
+                digests,
+                inputs,
+                replace=self._replaced(instance),
+                notes=notes,
+            ),
+            self._conceal,
+        )
+        if address in self._previous:
+            change = change.model_copy(update={"previous_address": self._previous[address]})
+        data = tuple(a for addresses in sources.values() for a in addresses)
+        return PlannedStep(
+            change,
+            instance,
+            entry,
+            work.intents.get(address),
+            sources,
+            inputs,
+            depends_on=_explicit(instance, work.siblings),
+            data=tuple(dict.fromkeys(data + _outputs_of(reads, work.name))),
+        )
+
+    def _observed(self, work: HostWork, address: str) -> str:
+        step = work.steps[address]
+        seen = work.answer.seen.get(address) if work.answer else None
+        return self._conceal.observation_digest(step.instance.rendered, seen.observation) if seen else ""
+
+    def _replaced(self, instance: Instance) -> bool:
+        return any(instance.address.matches(pattern) for pattern in self._options.replace)
+
+
+class PlanListener:
+    """Is told of hosts being asked. Override what is of interest; called in the planner's thread."""
+
+    def started(self, host: str) -> None:
+        """A host is being asked."""
+
+    def finished(self, answer: HostAnswer) -> None:
+        """A host has answered, or not."""
+
+
+def _mentions_facts(project: LoadedProject) -> bool:
+    """Whether any template of the pipeline could read a fact: if none does, one round always suffices."""
+    return any(
+        word in text for text in (project.pipeline.model_dump_json(),) for word in ("facts", "hosts")
+    ) or any("template" in step.args for m in project.pipeline.modules for t in m.tasks for step in t.steps)
+
+
+def _asked_alike(before: Instance | None, now: Instance) -> bool:
+    """Whether the answer to `before` also answers `now`."""
+    if before is None or before.rendered.unknown_identity is not None:
+        return False
+    if before.rendered is now.rendered or before.rendered.spec == now.rendered.spec:
+        return True
+    executor = now.rendered.executor
+    old, new = executor.probe([before.rendered.spec]), executor.probe([now.rendered.spec])
+    return [probe.fragment for probe in old] == [probe.fragment for probe in new]
+
+
+def _same_object(asked: object, instance: Instance) -> bool:
+    if asked is instance.rendered.spec:
+        return True
+    names = instance.rendered.executor.identity
+    return all(getattr(asked, name, None) == getattr(instance.rendered.spec, name) for name in names)
+
+
+def _flow(work: HostWork, step: PlannedStep) -> None:
+    """What this step, if it is still to run, makes unknown to later ones."""
+    instance, change = step.instance, step.change
+    names = declared_outputs(instance)
+    path = instance.address.path
+    if not change.effective:
+        return
+    changed = set(instance.rendered.executor.changes_facts) | declared_facts(instance)
+    for fact in changed:
+        work.unknown_facts[fact] = path
+    if names:
+        work.outputs[path] = {name: Unknown(f"outputs.{path}.{name}") for name in names}
+
+
+def declared_outputs(instance: Instance) -> tuple[str, ...]:
+    """Names of the outputs that a step declares."""
+    outputs = getattr(instance.rendered.spec, "outputs", None)
+    return tuple(outputs) if outputs else ()
+
+
+def declared_facts(instance: Instance) -> set[str]:
+    """Facts that a step itself says it may change (`changesFacts`)."""
+    return set(getattr(instance.rendered.spec, "changes_facts", None) or ())
+
+
+def _explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
+    """The addresses that `dependsOn` names: `step`, `task/step` or `module/task/step`, on the same host."""
+    if not instance.step.depends_on:
+        return ()
+    own = instance.address
+    wanted = {
+        "/".join((*(own.module, own.task)[: 2 - name.count("/")], name))
+        for name in instance.step.depends_on
+    }
+    return tuple(
+        str(other.address)
+        for other in siblings
+        if f"{other.address.module}/{other.address.task}/{other.address.step}" in wanted
+    )
+
+
+def _outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
+    paths = (name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs."))
+    return tuple(path if "@" in path else f"{path}@{host}" for path in paths if path)
+
+
+__all__ = ["Change", "Planned", "PlanListener", "Planner", "declared_outputs", "replace"]

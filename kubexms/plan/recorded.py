@@ -1,0 +1,74 @@
+"""Steps that only state still knows: rendered again from what was last applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import JsonValue, ValidationError
+
+from kubexms.errors import ConfigError
+from kubexms.plan.conceal import KEYED
+from kubexms.plan.rendered import Instance, Rendered
+from kubexms.spec.address import Address
+from kubexms.spec.pipeline import Moved, StepSpec
+from kubexms.state.model import StateSnapshot, StepState
+from kubexms.step.registry import Registry
+
+
+def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
+    """The step that `entry` records, askable again; None if its kind is gone or cannot read it.
+
+    Sensitive fields were never stored: they are missing, and count as sensitive.
+    """
+    try:
+        executor = registry.get(entry.kind)
+    except ConfigError:
+        return None
+    model = executor.spec
+    names = {info.alias or name: name for name, info in model.model_fields.items()}
+    hidden = {alias for alias, value in entry.spec.items() if isinstance(value, dict) and KEYED in value}
+    data = {alias: "" if alias in hidden else value for alias, value in entry.spec.items()}
+    try:
+        spec = model.model_validate(data, context={"recorded": True})
+    except ValidationError:
+        try:
+            spec = model.model_validate({k: v for k, v in data.items() if k not in hidden}, context={"recorded": True})
+        except ValidationError:
+            return None
+    sensitive = frozenset(names[alias] for alias in hidden if alias in names)
+    rendered = Rendered(executor, spec, {}, sensitive)
+    address = Address.parse(entry.address)
+    args: dict[str, JsonValue] = dict(entry.spec)
+    step = StepSpec.model_construct(name=address.step, kind=entry.kind, args=args)
+    return Instance(address, step, rendered, 0)
+
+
+def apply_moves(snapshot: StateSnapshot, moves: Sequence[Moved]) -> tuple[StateSnapshot, Mapping[str, str]]:
+    """The snapshot as if the renames had been done, and new -> old addresses of what moved.
+
+    A move whose target exists in state already is left alone (it was done before).
+    """
+    if not moves:
+        return snapshot, {}
+    steps = dict(snapshot.steps)
+    previous: dict[str, str] = {}
+    for move in moves:
+        for old in [text for text in steps if _within(text, move.from_)]:
+            new = move.to + old[len(move.from_) :]
+            if new in steps:
+                continue
+            steps[new] = steps.pop(old).model_copy(update={"address": new})
+            previous[new] = previous.pop(old, old)
+    return snapshot.model_copy(update={"steps": steps}), previous
+
+
+def _within(address: str, prefix: str) -> bool:
+    return address.startswith(prefix) and address[len(prefix) : len(prefix) + 1] in ("/", "@", "[")
+
+
+def by_host(entries: Iterable[StepState]) -> dict[str, list[StepState]]:
+    """Entries per host, in recorded order."""
+    hosts: dict[str, list[StepState]] = {}
+    for entry in sorted(entries, key=lambda item: item.order):
+        hosts.setdefault(entry.address.rpartition("@")[2], []).append(entry)
+    return hosts

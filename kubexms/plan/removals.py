@@ -1,0 +1,125 @@
+"""What is in state and no longer in the spec: delete what left it, forget what a fact deselected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubexms.plan.conceal import Concealer, hide
+from kubexms.plan.decide import summary_of
+from kubexms.plan.model import Binding, Change, Reason
+from kubexms.plan.rendered import Instance, Unselected
+from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.spec.address import Address
+from kubexms.spec.pipeline import StepSpec
+from kubexms.state.digest import digest
+from kubexms.state.model import StepState
+from kubexms.step.contract import ActionKind
+from kubexms.step.observation import Observation, Presence
+
+
+def removals(
+    work: HostWork, recorded: Mapping[str, Instance], conceal: Concealer, *, destroy: bool = False
+) -> list[PlannedStep]:
+    """Deletes and forgets for the entries of one host that nothing in the spec accounts for.
+
+    `recorded` are the entries' steps as far as they could be rendered again. Call it last, when
+    `work.steps` holds every step of the spec (for `destroy`: none).
+    """
+    planned: list[PlannedStep] = []
+    managed = {
+        step.instance.rendered.object_id: name
+        for name, step in work.steps.items()
+        if step.instance.rendered.unknown_identity is None
+    }
+    unselected = {item.path: item for item in work.unselected}
+    for address, entry in work.entries.items():
+        if address in work.steps:
+            continue
+        reason = _why(address, unselected, work, destroy=destroy)
+        if reason is not None:
+            heir = managed.get(entry.object_id)
+            planned.append(_removal(work, address, entry, recorded.get(address), reason, conceal, heir))
+    return planned
+
+
+def _why(address: str, unselected: Mapping[str, Unselected], work: HostWork, *, destroy: bool) -> Reason | None:
+    if destroy:
+        return Reason.DESTROY
+    parsed = Address.parse(address)
+    found = unselected.get(f"{parsed.module}/{parsed.task}/{parsed.step}")
+    if found is None:
+        return Reason.REMOVED_FROM_SPEC
+    if found.unknown is not None:
+        return None
+    return Reason.DESELECTED if found.by_fact else Reason.REMOVED_FROM_SPEC
+
+
+def _removal(
+    work: HostWork,
+    address: str,
+    entry: StepState,
+    instance: Instance | None,
+    reason: Reason,
+    conceal: Concealer,
+    heir: str | None,
+) -> PlannedStep:
+    answer = work.answer
+    seen = answer.seen.get(address) if answer is not None else None
+    observation = seen.observation if seen else Observation.unknown("not asked")
+    machine = str(answer.facts.get("machine_id", "")) if answer else ""
+    action, note = _action(entry, instance, reason, observation, machine)
+    if heir is not None:
+        action, note = ActionKind.FORGET, f"{heir} manages it now; `moved` would have kept its history"
+    sensitive = instance.rendered.sensitive_attributes if instance else frozenset(entry.attributes)
+    before = observation.attributes if observation.presence is Presence.PRESENT else None
+    shown = {name: before[name] for name in entry.attributes if name in before} if before else None
+    after = None
+    if action is ActionKind.DELETE and entry.prior is not None and entry.prior.presence is Presence.PRESENT:
+        after = {name: entry.prior.attributes[name] for name in shown or {} if name in entry.prior.attributes}
+    change = Change(
+        address=address,
+        kind=entry.kind,
+        action=action,
+        reason=reason,
+        before=hide(shown, sensitive),
+        after=hide(after, sensitive),
+        sensitive=tuple(sorted(sensitive & set(shown or {}))),
+        changed=tuple(shown or ()),
+        unknown=observation.reason if observation.presence is Presence.UNKNOWN else "",
+        notes=(note,) if note else (),
+        summary=summary_of(instance.rendered) if instance else "",
+        binding=Binding(
+            spec=entry.spec_digest,
+            observation=conceal.observation_digest(instance.rendered, observation) if instance else "",
+            state=digest(entry.to_json()),
+        ),
+    )
+    placeholder = instance or _opaque(address, entry)
+    return PlannedStep(change, placeholder, entry, work.intents.get(address))
+
+
+def _action(
+    entry: StepState, instance: Instance | None, reason: Reason, observation: Observation, machine: str
+) -> tuple[ActionKind, str]:
+    if reason is Reason.DESELECTED:
+        return ActionKind.FORGET, "a fact no longer selects this step; the host keeps what it has"
+    if instance is None:
+        return ActionKind.FORGET, f"this kubexms cannot read the recorded {entry.kind}; the host keeps what it has"
+    if not entry.touched:
+        return ActionKind.FORGET, "it was already there when kubexms adopted it; the host keeps it"
+    if entry.machine_id and machine and entry.machine_id != machine:
+        return ActionKind.FORGET, "the host was reinstalled since; there is nothing of it to undo"
+    if not instance.rendered.executor.can_undo:
+        return ActionKind.FORGET, f"a {entry.kind} cannot be undone; the host keeps what it has"
+    prior = entry.prior or Observation.absent()
+    if instance.rendered.executor.undo(instance.rendered.spec, prior) is None:
+        return ActionKind.FORGET, f"this {entry.kind} has no undo; the host keeps what it has"
+    if observation.presence is Presence.ABSENT and prior.presence is Presence.ABSENT:
+        return ActionKind.DELETE, "it is gone already; only its record and backup are removed"
+    return ActionKind.DELETE, ""
+
+
+def _opaque(address: str, entry: StepState) -> Instance:
+    """A stand-in for a step that cannot be rendered again: it can only be forgotten."""
+    step = StepSpec.model_construct(name="unreadable", kind=entry.kind, args={})
+    return Instance(Address.parse(address), step, rendered=None, position=0)  # type: ignore[arg-type]

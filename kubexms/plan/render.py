@@ -1,0 +1,179 @@
+"""Source steps to rendered ones: templates, controller files, types, and what is not known yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from kubexms.config.template import RenderedValue, TemplateEngine
+from kubexms.diagnostics import Diagnostic, Severity, SourceRange
+from kubexms.errors import ConfigError
+from kubexms.plan.rendered import Rendered
+from kubexms.spec.asset import Asset
+from kubexms.spec.pipeline import StepSpec
+from kubexms.step.contract import StepArgs, StepExecutor
+from kubexms.step.registry import Registry, has_template
+
+Scope = Mapping[str, object]
+
+_PLACEHOLDERS: tuple[JsonValue, ...] = ("unknown", "/unknown", "0", "", 0, 1, False, [], {}, ["unknown"], "0644", "0" * 64)
+
+
+class Assets:
+    """Digests of controller files, each file hashed once per run. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Asset] = {}
+
+    def get(self, base: Path, name: str) -> Asset:
+        """The asset for a path relative to `base`. Raises `ConfigError` if it cannot be read."""
+        path = (base / Path(name).expanduser()).resolve()
+        if path not in self._known:
+            try:
+                with path.open("rb") as stream:
+                    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                    size = stream.tell()
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot read the controller file {path}: {error.strerror}",
+                    detail="Paths in a step are relative to the directory of its document.",
+                ) from error
+            self._known[path] = Asset(path=str(path), sha256=sha256, size=size)
+        return self._known[path]
+
+
+class StepRenderer:
+    """Renders the fields of steps. Steps without templates are rendered once for all hosts.
+
+    Not thread-safe. Raises `ConfigError` (`TemplateError`) with the step's source range.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._assets = Assets()
+        self._engines: dict[Path, TemplateEngine] = {}
+        self._constant: dict[tuple[int, Path], tuple[StepSpec, Rendered]] = {}
+        self._placeholders: dict[tuple[type[StepArgs], str], JsonValue] = {}
+
+    def engine(self, base: Path) -> TemplateEngine:
+        """The template engine for documents of a directory."""
+        if base not in self._engines:
+            self._engines[base] = TemplateEngine(base)
+        return self._engines[base]
+
+    def render(self, step: StepSpec, scope: Scope, base: Path, where: SourceRange | None = None) -> Rendered:
+        """The rendered step of one host."""
+        key = (id(step), base)
+        if key in self._constant:
+            return self._constant[key][1]
+        executor = self._registry.get(step.kind)
+        try:
+            rendered = self._render(executor, step, scope, base)
+        except ConfigError as error:
+            raise _located(error, step, where) from error
+        if not _depends_on_host(executor.spec, step):
+            self._constant[key] = (step, rendered)
+        return rendered
+
+    def _render(self, executor: StepExecutor[Any], step: StepSpec, scope: Scope, base: Path) -> Rendered:
+        model = executor.spec
+        engine = self.engine(base)
+        names = {info.alias or name: name for name, info in model.model_fields.items()}
+        data: dict[str, object] = {}
+        unknown: dict[str, str] = {}
+        sensitive: set[str] = set()
+        reads: set[str] = set()
+        for alias, value in step.args.items():
+            name = names.get(alias, alias)
+            marker = _marker(model, name)
+            result = _field(engine, value, scope, marker)
+            reads |= result.reads
+            if result.sensitive or step.sensitive:
+                sensitive.add(name)
+            if result.unknown:
+                unknown[name] = sorted(result.unknown)[0]
+                data[name] = self._placeholder(model, name)
+            elif marker == "asset" and isinstance(result.value, str):
+                data[name] = self._assets.get(base, result.value)
+            else:
+                data[name] = result.value
+        try:
+            spec = model.model_validate(data)
+        except ValidationError as error:
+            if not unknown:
+                raise _invalid(error, step) from error
+            spec = model.model_construct(None, **_validated(model, data))
+        return Rendered(executor, spec, unknown, frozenset(sensitive), frozenset(reads))
+
+    def _placeholder(self, model: type[StepArgs], name: str) -> JsonValue:
+        """Any value that the field accepts; it means nothing and is never shown."""
+        key = (model, name)
+        if key not in self._placeholders:
+            info = model.model_fields[name]
+            adapter: TypeAdapter[object] = TypeAdapter(info.rebuild_annotation())
+            for candidate in _PLACEHOLDERS:
+                try:
+                    adapter.validate_python(candidate)
+                except ValidationError:
+                    continue
+                self._placeholders[key] = candidate
+                break
+            else:
+                self._placeholders[key] = None
+        return self._placeholders[key]
+
+
+def _field(engine: TemplateEngine, value: JsonValue, scope: Scope, marker: str) -> RenderedValue:
+    if marker == "templateFile" and isinstance(value, str):
+        name = engine.render(value, scope)
+        if name.unknown or not isinstance(name.value, str):
+            return name
+        return engine.render_file(Path(name.value), scope)
+    return engine.render(value, scope)
+
+
+def _marker(model: type[StepArgs], name: str) -> str:
+    info = model.model_fields.get(name)
+    extra = info.json_schema_extra if info is not None else None
+    return str(extra.get("x-kubexms", "")) if isinstance(extra, dict) else ""
+
+
+def _depends_on_host(model: type[StepArgs], step: StepSpec) -> bool:
+    markers = {_marker(model, name) for name in model.model_fields}
+    return any(has_template(value) for value in step.args.values()) or "templateFile" in markers and any(
+        _marker(model, name) == "templateFile"
+        for name, info in model.model_fields.items()
+        if (info.alias or name) in step.args
+    )
+
+
+def _validated(model: type[StepArgs], data: Mapping[str, object]) -> dict[str, Any]:
+    """Each field checked alone: used where placeholders cannot satisfy a rule across fields."""
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        adapter: TypeAdapter[object] = TypeAdapter(model.model_fields[name].rebuild_annotation())
+        try:
+            values[name] = adapter.validate_python(value)
+        except ValidationError:
+            values[name] = value
+    return values
+
+
+def _invalid(error: ValidationError, step: StepSpec) -> ConfigError:
+    problems = [(".".join(map(str, item["loc"])), str(item["msg"])) for item in error.errors()]
+    lines = [f"{path}: {message}" if path else message for path, message in problems]
+    return ConfigError(f"step '{step.name}' ({step.kind}) is not valid once rendered: {lines[0]}", detail="\n".join(lines[1:]))
+
+
+def _located(error: ConfigError, step: StepSpec, where: SourceRange | None) -> ConfigError:
+    if where is None or any(d.source is not None for d in error.diagnostics):
+        return error
+    diagnostics = [
+        Diagnostic(Severity.ERROR, d.summary, d.detail or f"In step '{step.name}'.", d.address, d.path, where)
+        for d in error.diagnostics
+    ]
+    return type(error)(error.summary, detail=error.detail, diagnostics=diagnostics)

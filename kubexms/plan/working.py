@@ -1,0 +1,58 @@
+"""The planner's working memory for one host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kubexms.plan.model import Change
+from kubexms.plan.observe import HostAnswer
+from kubexms.plan.rendered import Instance, Unselected
+from kubexms.spec.inventory import Host
+from kubexms.state.model import Intent, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One change with everything that applying it needs. Never leaves the process."""
+
+    change: Change
+    instance: Instance
+    entry: StepState | None
+    intent: Intent | None
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Watched name -> addresses."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    """Addresses that its `dependsOn` names."""
+    data: tuple[str, ...] = ()
+    """Addresses whose outputs it reads or whose changes it watches."""
+
+
+@dataclass(slots=True)
+class HostWork:
+    """One host while a plan is made."""
+
+    host: Host
+    entries: dict[str, StepState]
+    intents: dict[str, Intent]
+    siblings: list[Instance] = field(default_factory=list)
+    """Its instances as first rendered: who may watch whom."""
+    answer: HostAnswer | None = None
+    unselected: list[Unselected] = field(default_factory=list)
+    unknown_facts: dict[str, str] = field(default_factory=dict)
+    """Facts that a pending step of this plan may change -> that step."""
+    outputs: dict[str, dict[str, object]] = field(default_factory=dict)
+    """`module/task/step` -> outputs, `Unknown` where the step is still to run."""
+    steps: dict[str, PlannedStep] = field(default_factory=dict)
+    removed: bool = False
+    """The host left the inventory."""
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self.host.name
+
+    @property
+    def usable(self) -> bool:
+        """Whether the host answered, so that changes can be planned on it."""
+        return self.answer is not None and self.answer.error is None

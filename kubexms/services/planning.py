@@ -1,0 +1,114 @@
+"""Making a plan: nothing is locked, nothing is written, no host is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kubexms.executor.events import Listener, RefreshFinished, RefreshStarted
+from kubexms.graph.build import build_graph
+from kubexms.graph.model import StepGraph, StepNode
+from kubexms.graph.select import select
+from kubexms.plan.assemble import assemble, host_report
+from kubexms.plan.model import Plan, PlanOptions, Reason
+from kubexms.plan.observe import Connector, HostAnswer
+from kubexms.plan.planner import Planned, Planner, PlanListener
+from kubexms.plan.selection import matching
+from kubexms.plan.working import HostWork
+from kubexms.services.project import Project
+from kubexms.spec.address import Address
+from kubexms.spec.inventory import Host
+from kubexms.state.model import StateSnapshot
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A plan together with the working form that applying it needs."""
+
+    plan: Plan
+    planned: Planned
+    planner: Planner
+
+
+def plan(project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
+    """Observe every host and say what would change. Read-only.
+
+    Raises `ConfigError` and `PlanError`; hosts that cannot be asked are in the plan's report.
+    """
+    connector = project.connector()
+    return prepare(project, options, connector, project.store.snapshot(), listener=listener).plan
+
+
+def prepare(
+    project: Project,
+    options: PlanOptions,
+    connector: Connector,
+    snapshot: StateSnapshot,
+    *,
+    listener: Listener,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Prepared:
+    """The plan and its working form, through the given connector."""
+    planner = Planner(
+        project.loaded,
+        project.registry,
+        snapshot,
+        project.concealer(),
+        connector,
+        options,
+        parallelism=project.parallelism,
+        listener=_Relay(listener),
+    )
+    planned = planner.plan()
+    made = assemble(planned, project.loaded, options, created=now(), selected=_selected(project, planned, options))
+    return Prepared(made, planned, planner)
+
+
+def graph_of(project: Project, planned: Planned) -> StepGraph:
+    """The order of every step of the spec that was planned."""
+    nodes = [
+        StepNode(
+            step.instance.address,
+            step.instance.position,
+            tuple(Address.parse(text) for text in step.depends_on),
+            tuple(Address.parse(text) for text in step.data),
+            step.instance.step.ignore_errors,
+        )
+        for work in planned.hosts.values()
+        for step in work.steps.values()
+        if step.instance.rendered is not None and not leaves(step.change.reason)
+    ]
+    return build_graph(project.loaded.pipeline, nodes)
+
+
+def leaves(reason: Reason | None) -> bool:
+    """Whether a step with this reason is on its way out, so that the pipeline has no place for it."""
+    return reason in (Reason.REMOVED_FROM_SPEC, Reason.DESTROY, Reason.DESELECTED)
+
+
+def _selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:
+    """The addresses that `--target` and `--exclude` leave; None for all."""
+    if not options.targets and not options.excludes:
+        return None
+    everything = planned.steps()
+    targets = matching(everything, options.targets, "--target") if options.targets else set(everything)
+    excluded = matching(everything, options.excludes, "--exclude") if options.excludes else set()
+    chosen = select(graph_of(project, planned), options.targets, options.excludes)
+    leaving = {address for address, step in everything.items() if leaves(step.change.reason)}
+    return set(chosen) | (leaving & (targets - excluded))
+
+
+class _Relay(PlanListener):
+    """Turns the planner's calls into events."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def started(self, host: str) -> None:
+        self._listener(RefreshStarted(host))
+
+    def finished(self, answer: HostAnswer) -> None:
+        work = HostWork(Host(name=answer.host), {}, {})
+        work.answer = answer
+        self._listener(RefreshFinished(host_report(work), answer.seconds))

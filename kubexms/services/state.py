@@ -1,0 +1,98 @@
+"""Surgery on state: every change takes the lock, and the state is backed up before."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from kubexms import __version__
+from kubexms.errors import StateError
+from kubexms.services.project import Project
+from kubexms.spec.address import Address
+from kubexms.state.model import LockInfo, StepState
+from kubexms.state.protocol import StateWriter
+
+
+def actor() -> str:
+    """Who runs this: `user@machine`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def lock_info(project: Project, operation: str) -> LockInfo:
+    """What a waiting run is told about this one."""
+    return LockInfo(
+        id=str(uuid.uuid4()),
+        operation=operation,
+        who=actor(),
+        created=datetime.now(UTC),
+        version=__version__,
+        path=str(project.loaded.state_dir / f"{project.loaded.workspace}.db"),
+        pid=os.getpid(),
+    )
+
+
+@contextmanager
+def writing(project: Project, operation: str, lock_timeout: float = 0.0) -> Iterator[StateWriter]:
+    """The right to write, for one operation. Raises `StateLocked`."""
+    with project.store.lock(lock_info(project, operation), timeout=lock_timeout) as writer:
+        yield writer
+
+
+def select(project: Project, patterns: Sequence[str]) -> list[StepState]:
+    """The entries that the globs select (all without any), sorted by address."""
+    entries = project.store.snapshot().steps
+    chosen = [
+        entry
+        for text, entry in entries.items()
+        if not patterns or any(text == pattern or Address.parse(text).matches(pattern) for pattern in patterns)
+    ]
+    return sorted(chosen, key=lambda entry: Address.parse(entry.address))
+
+
+def remove(project: Project, patterns: Sequence[str], *, lock_timeout: float = 0.0) -> list[str]:
+    """Forget entries; the hosts keep everything. Returns what was forgotten. Raises `StateError` if nothing matches."""
+    addresses = [entry.address for entry in select(project, patterns)]
+    if not patterns or not addresses:
+        raise StateError("nothing in the state matches", detail="`kubexms state list` shows the addresses.")
+    with writing(project, "state rm", lock_timeout) as writer:
+        writer.remove_steps(addresses)
+    return addresses
+
+
+def move(project: Project, source: str, target: str, *, lock_timeout: float = 0.0) -> list[tuple[str, str]]:
+    """Rename an address, or everything below a prefix (`module`, `module/task`). Returns the pairs."""
+    pairs: list[tuple[str, str]] = []
+    for text in project.store.snapshot().steps:
+        rest = text[len(source) :]
+        if text == source or (text.startswith(source) and rest[:1] in ("/", "@", "[")):
+            pairs.append((text, target + rest))
+    if not pairs:
+        raise StateError(f"{source} is not in the state", detail="`kubexms state list` shows the addresses.")
+    for _, new in pairs:
+        try:
+            Address.parse(new)
+        except ValueError as error:
+            raise StateError(str(error)) from error
+    with writing(project, "state mv", lock_timeout) as writer:
+        writer.move(pairs)
+    return pairs
+
+
+def forget_host(project: Project, host: str, *, lock_timeout: float = 0.0) -> int:
+    """Forget a host and all of its entries; returns how many. Raises `StateError` for an unknown host."""
+    snapshot = project.store.snapshot()
+    count = sum(1 for text in snapshot.steps if text.rpartition("@")[2] == host)
+    if not count and host not in snapshot.hosts:
+        raise StateError(f"the state knows no host {host}", detail="`kubexms state list` shows what it knows.")
+    with writing(project, "state forget", lock_timeout) as writer:
+        writer.remove_host(host)
+    return count
