@@ -6,40 +6,35 @@ It knows nothing of any kind.
 from __future__ import annotations
 
 from kubexms.runtime.protocol import Record
+from kubexms.step.kinds._shell.atomic import functions
 from kubexms.step.shell import quote
 
 SBIN = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n"
 """System tools live in sbin, which is not on every account's PATH."""
 
-PUT = r"""
-# kx_put PATH MODE: standard input becomes PATH, atomically; a killed run leaves the old file or the new one
+PUT = (
+    functions("etc")
+    + r"""
+# kx_put PATH MODE [OWNER:GROUP]: standard input becomes PATH, atomically
 kx_put() {
-  if [ -d "$1" ]; then echo "$1 is a directory, a file was expected" >&2; return 1; fi
-  kx_dir=${1%/*}
-  [ -d "${kx_dir:-/}" ] || mkdir -p "$kx_dir"
-  kx_tmp=$(mktemp "$kx_dir/.kubexms.XXXXXX")
-  trap 'rm -f "$kx_tmp"' EXIT
-  trap 'exit 143' HUP INT TERM
-  cat >"$kx_tmp"
-  chmod "$2" "$kx_tmp"
-  if [ "$#" -gt 2 ]; then chown "$3" "$kx_tmp"; fi
-  sync "$kx_tmp" 2>/dev/null || sync
-  # a file that is itself a mount point (containers bind /etc/hostname) cannot be replaced, only rewritten
-  mv -f "$kx_tmp" "$1" 2>/dev/null || { cat "$kx_tmp" >"$1"; rm -f "$kx_tmp"; }
-  trap - EXIT HUP INT TERM
-  if command -v restorecon >/dev/null 2>&1; then restorecon "$1" 2>/dev/null || :; fi
+    mkdir -p "${1%/*}"
+    begin "$1"
+    cat >"$t"
+    permit "${3:-}" "$2"
+    commit
 }
 # kx_edit PATH COMMAND...: PATH becomes what COMMAND makes of it; mode and owner stay, links are followed
 kx_edit() {
-  kx_file=$(readlink -f "$1")
-  shift
-  "$@" <"$kx_file" >"$KX_BACKUP/edited"
-  if cmp -s "$KX_BACKUP/edited" "$kx_file"; then rm -f "$KX_BACKUP/edited"; return 0; fi
-  kx_put "$kx_file" "$(stat -c %a "$kx_file")" "$(stat -c %u:%g "$kx_file")" <"$KX_BACKUP/edited"
-  rm -f "$KX_BACKUP/edited"
+    begin "$(readlink -f "$1")"
+    shift
+    "$@" <"$p" >"$t"
+    if cmp -s "$t" "$p"; then rm -f "$t"; return 0; fi
+    keep
+    commit
 }
 """
-"""Shell functions for actions; need `"$KX_BACKUP"`."""
+)
+"""Shell functions for actions: `kx_put`, `kx_edit`, and those of `atomic`."""
 
 
 def put(path: str, text: str, mode: str = "0644") -> str:
@@ -78,8 +73,3 @@ def lists_of(record: Record) -> dict[str, list[str]]:
         if sep:
             found.setdefault(key, []).append(value)
     return found
-
-
-def flag(value: bool) -> str:
-    """`1` or an empty string, as scripts test with `[ -n "$x" ]`."""
-    return "1" if value else ""
