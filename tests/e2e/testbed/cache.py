@@ -75,7 +75,9 @@ def _build(images: Path) -> None:
         _script("repo.sh", base, repo)
         _script("light.sh", base, repo, light)
         key = fresh / "id_ed25519"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", key], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", key], check=True
+        )
     if not any((cache_root() / "runs").iterdir()):
         for old in images.parent.iterdir():
             if old != images:

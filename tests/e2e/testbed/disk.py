@@ -28,7 +28,7 @@ class Disk:
         for login, (uid, gid, home) in self._accounts().items():
             if login in LOGINS:
                 self.place(f"{home}/.ssh/authorized_keys", public_key, mode=0o600, owner=(uid, gid))
-                os.chmod(self._inside(f"{home}/.ssh"), 0o700)
+                self._inside(f"{home}/.ssh").chmod(0o700)
                 os.chown(self._inside(f"{home}/.ssh"), uid, gid)
         self.place("/etc/hostname", f"{name}\n")
         self.place("/etc/resolv.conf", f"nameserver {GATEWAY}\n")  # nobody there: look-ups fail at once
@@ -36,7 +36,9 @@ class Disk:
         self.place("/etc/hosts", "\n".join(["127.0.0.1 localhost", "::1 localhost", *neighbours]) + "\n")
         host_key = self._inside("/etc/ssh/ssh_host_ed25519_key")
         self._make_directories(host_key)
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", host_key], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", host_key], check=True
+        )
         return " ".join(host_key.with_suffix(".pub").read_text().split()[:2])
 
     def place(self, path: str, content: str, *, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> None:

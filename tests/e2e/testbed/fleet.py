@@ -36,8 +36,12 @@ class Fleet:
         self._images: Images = ensure_images()
         self._owner: IO[str] | None = registry.register(self.name, detached=detached)
         self._hosts: list[Host] = []
-        self.known_hosts.touch()
-        network.create(self.name)
+        try:
+            self.known_hosts.touch()
+            network.create(self.name)
+        except BaseException:
+            self.down()
+            raise
 
     @classmethod
     def find(cls, name: str) -> Fleet:
@@ -157,7 +161,12 @@ class Fleet:
 
     def ssh_argv(self, host: Host, *, user: str = "root") -> list[str]:
         """Return the OpenSSH command line that reaches the host from inside the network."""
-        options = {"UserKnownHostsFile": self.known_hosts, "BatchMode": "yes", "ConnectTimeout": 5, "LogLevel": "ERROR"}
+        options = {
+            "UserKnownHostsFile": self.known_hosts,
+            "BatchMode": "yes",
+            "ConnectTimeout": 5,
+            "LogLevel": "ERROR",
+        }
         flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
         return ["ssh", "-F", "/dev/null", "-i", str(self.key), *flags, f"{user}@{host.address}"]
 
@@ -170,7 +179,9 @@ class Fleet:
     def _in_network(self, argv: Sequence[str | Path]) -> list[str | Path]:
         return ["nsenter", f"--net={network.namespace_path(self.name)}", "--", *argv]
 
-    def _make(self, index: int, kind: Kind, peers: int, files: Mapping[str, str], data: Sequence[str]) -> Host:
+    def _make(
+        self, index: int, kind: Kind, peers: int, files: Mapping[str, str], data: Sequence[str]
+    ) -> Host:
         directory = self.directory / str(index)
         (directory / "root").mkdir(parents=True)
         binds = [f"--bind-ro={self._images.repo}:{REPOSITORY}"]

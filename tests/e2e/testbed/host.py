@@ -168,10 +168,12 @@ class Host:
         return manifest.listing(self.upper, exclude=exclude)
 
     def scratch_listing(self) -> tuple[manifest.Entry, ...]:
-        """List what lies in the host's /tmp and /dev/shm, which are in memory and not in the upper directory."""
+        """List what lies in the host's /tmp and /dev/shm: in memory, so not in the upper directory."""
         found: list[manifest.Entry] = []
         for directory in ("tmp", "dev/shm"):
-            found += manifest.listing(Path(f"/proc/{self.init}/root") / directory, exclude=("systemd-private-*",))
+            found += manifest.listing(
+                Path(f"/proc/{self.init}/root") / directory, exclude=("systemd-private-*",)
+            )
         return tuple(found)
 
     def ssh_activity(self) -> sshlog.SshActivity:
@@ -186,7 +188,7 @@ class Host:
     # --- the wire ------------------------------------------------------------------------------
 
     def netem(self, *, delay_ms: float = 0, jitter_ms: float = 0, loss: float = 0) -> None:
-        """Make the wire slow or lossy, each way: a delay of 50 is a round trip of 100. Replaces an earlier call.
+        """Make the wire slow or lossy, each way: a delay of 50 is a round trip of 100. Replaces the last.
 
         `loss` is the fraction of frames that vanish, 0 to 1.
         """

@@ -47,7 +47,7 @@ def create(fleet: str) -> None:
 
 
 def attach(fleet: str, index: int) -> None:
-    """Make the namespace of one host and plug it into the bridge; in the fleet's namespace it is port p<i>."""
+    """Make the namespace of one host and plug it into the bridge, where it is port p<i>."""
     space, own = namespace_path(fleet).name, namespace_path(fleet, index).name
     ip("netns", "add", own)
     ip("link", "add", f"p{index}", "netns", space, "type", "veth", "peer", "name", "eth0", "netns", own)

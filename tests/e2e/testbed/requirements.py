@@ -8,7 +8,16 @@ import shutil
 import subprocess
 import sys
 
-PROGRAMS = ("systemd-nspawn", "debootstrap", "ip", "ssh", "ssh-keygen", "nsenter", "unshare", "dpkg-scanpackages")
+PROGRAMS = (
+    "systemd-nspawn",
+    "debootstrap",
+    "ip",
+    "ssh",
+    "ssh-keygen",
+    "nsenter",
+    "unshare",
+    "dpkg-scanpackages",
+)
 
 
 @functools.cache
