@@ -1,0 +1,211 @@
+# The acting shell: one per host and run. It reads one line at a time:
+#
+#   L ID LENGTH   then LENGTH bytes, evaluated here (the lock)
+#   X ID LENGTH   then LENGTH bytes, evaluated in a worker, so that this shell goes on listening
+#   K SIGNAL PID  end what runs
+#   Q             end
+#
+# The controller sends nothing after a body before the answer to it has arrived, except K.
+
+kx_start() {
+    exec 3>&1 4<&0 </dev/null >/dev/null
+    exec 6>&3
+    umask 077
+    cd /
+    kx_state=${KUBEXMS_HOST_STATE:-}
+    if [ -z "$kx_state" ]; then
+        if [ "$kx_uid" = 0 ]; then kx_state=/var/lib/kubexms; else kx_state=$HOME/.local/state/kubexms; fi
+    fi
+    kx_dir=$kx_state/staging/$kx_m
+    if ! mkdir -p "$kx_state/objects" "$kx_state/steps" "$kx_state/staging"; then
+        printf '%s ! state 0\n\n' "$kx_m" >&3
+        exit 1
+    fi
+    kx_pacemaker 3>&- 4<&- 6>&- &
+    kx_pace=$!
+    printf '%s H %s %s\n%s\n' "$kx_m" "$kx_uid" "${#kx_dir}" "$kx_dir" >&3
+    kx_listen
+    kx_finish
+}
+
+# Truncates output that outgrows its limit (files are written in append mode, so the tail is what
+# stays), and says something now and then, so that a dead connection is noticed.
+kx_pacemaker() {
+    kx_ticks=0
+    while { sleep 0.5 || sleep 1; } 2>/dev/null && kill -0 $$ 2>/dev/null; do
+        kx_ticks=$((kx_ticks + 1))
+        if [ "$kx_ticks" -ge 60 ]; then
+            kx_ticks=0
+            printf . >&2
+        fi
+        { read -r kx_pid <"$kx_dir/worker" && read -r kx_line <"/proc/$kx_pid/stat"; } 2>/dev/null || continue
+        case $kx_line in *") "?" $$ "*) ;; *) continue ;; esac
+        for kx_f in "/proc/$kx_pid/fd/5" "/proc/$kx_pid/fd/7"; do
+            if [ -s "$kx_f" ] && [ "$(wc -c <"$kx_f")" -gt 16777216 ]; then true >"$kx_f"; fi
+        done
+    done
+}
+
+kx_listen() {
+    kx_worker=
+    while read -r kx_word kx_a kx_b; do
+        case $kx_word in
+        [LX])
+            kx_body=$(
+                head -c "$kx_b"
+                printf .
+            )
+            [ "${#kx_body}" -eq $((kx_b + 1)) ] || break
+            [ -z "$kx_worker" ] || wait "$kx_worker"
+            kx_worker=
+            if [ "$kx_word" = L ]; then
+                eval "${kx_body%.}"
+                printf '%s D %s %s 0\n\n' "$kx_m" "$kx_a" "$?" >&3
+            else
+                {
+                    (eval "${kx_body%.}")
+                    printf '%s D %s %s 0\n\n' "$kx_m" "$kx_a" "$?" >&3
+                } </dev/null 4<&- &
+                kx_worker=$!
+            fi
+            kx_body=
+            ;;
+        K) kx_end "$kx_a" "$kx_b" ;;
+        Q) break ;;
+        esac
+    done <&4
+}
+
+# At the end, also at the unexpected end of the channel: end what runs, let go of the host.
+kx_finish() {
+    exec 4<&- 3>/dev/null 6>/dev/null
+    if [ -n "$kx_worker" ] && kill -0 "$kx_worker" 2>/dev/null; then
+        kx_end TERM "$kx_worker"
+        for kx_f in 1 2 3 4 5 6 7 8 9 10; do
+            kill -0 "$kx_worker" 2>/dev/null || break
+            { sleep 0.2 || sleep 1; } 2>/dev/null
+        done
+        kx_end KILL "$kx_worker"
+    fi
+    kill "$kx_pace" 2>/dev/null
+    kx_unlock
+    rm -rf "$kx_dir"
+}
+
+# kx_observe TOKEN LINE: runs one fragment's line; its records go to kx_all and to the controller.
+kx_observe() {
+    kx_got=$(
+        { eval "$2"; } 3>&1 >/dev/null 2>/dev/null
+        printf .
+    )
+    kx_got=${kx_got%.}
+    kx_all=$kx_all$kx_got
+    printf '%s B %s%s %s\n%s\n' "$kx_m" "$kx_phase" "$1" "${#kx_got}" "$kx_got" >&6
+}
+
+# kx_exchange EXPECT OBJECT LINEAGE RELEASE USER VERIFY
+# kx_probe (a function) and kx_script are set by the body; $@ after these are the paths to save.
+kx_exchange() {
+    kx_expect=$1 kx_object=$2 kx_lineage=$3 kx_release=$4 kx_user=$5 kx_verify=$6
+    shift 6
+    kx_bare=1 kx_phase=B kx_all=
+    kx_probe
+    if [ -n "$kx_expect" ]; then
+        kx_sum=$(printf %s "$kx_all" | sha256sum)
+        [ "${kx_sum%% *}" = "$kx_expect" ] || return 0
+    fi
+    kx_fresh=
+    kx_claim || return 0
+    if ! kx_save "$@"; then
+        printf '%s ! save 0\n\n' "$kx_m" >&6
+        return 0
+    fi
+    kx_act
+    if [ -n "$kx_release" ] && [ "$kx_status" = 0 ]; then
+        rm -f -- "$kx_state/objects/$kx_object"
+        [ -z "$KX_BACKUP" ] || rm -rf -- "$KX_BACKUP"
+    fi
+    if [ -n "$kx_verify" ]; then
+        kx_phase=A
+        kx_probe
+    fi
+}
+
+kx_claim() {
+    [ -n "$kx_object" ] || return 0
+    kx_f=$kx_state/objects/$kx_object kx_owner=
+    [ ! -s "$kx_f" ] || read -r kx_owner <"$kx_f"
+    if [ -z "$kx_owner" ]; then
+        [ -n "$kx_release" ] && return 0
+        printf '%s\n' "$kx_lineage" >"$kx_f"
+        kx_fresh=$kx_f
+    elif [ "$kx_owner" != "$kx_lineage" ]; then
+        printf '%s W X %s\n%s\n' "$kx_m" "${#kx_owner}" "$kx_owner" >&6
+        return 1
+    fi
+}
+
+kx_sync() { sync "$@" 2>/dev/null || sync; }
+
+# kx_save PATH...: a copy counts only once its .path file is there, and that is written when the copy is
+# on the disk: a crash in between must not make kubexms's own content the backup.
+kx_save() {
+    if [ -n "$KX_BACKUP" ] && [ ! -d "$KX_BACKUP" ]; then mkdir -p "$KX_BACKUP" || return 1; fi
+    kx_index=0 kx_copied= kx_marks=
+    for kx_path in "$@"; do
+        kx_f=$KX_BACKUP/$kx_index
+        kx_index=$((kx_index + 1))
+        if [ -f "$kx_f.path" ] && [ "$(cat "$kx_f.path")" = "$kx_path" ]; then continue; fi
+        kx_marks=1
+        rm -rf -- "$kx_f" "$kx_f.path"
+        if [ -e "$kx_path" ] || [ -L "$kx_path" ]; then
+            cp -a -- "$kx_path" "$kx_f" || return 1
+            kx_copied=1
+        fi
+    done
+    if [ -n "$kx_copied" ]; then sync -f "$KX_BACKUP" 2>/dev/null || sync; fi
+    if [ -n "$kx_marks" ]; then
+        kx_index=0
+        for kx_path in "$@"; do
+            printf %s "$kx_path" >"$KX_BACKUP/$kx_index.path" || return 1
+            kx_index=$((kx_index + 1))
+        done
+        kx_sync "$KX_BACKUP"/*.path "$KX_BACKUP" "$kx_state/steps" ${kx_fresh:+"$kx_fresh"}
+    elif [ -n "$kx_fresh" ]; then
+        kx_sync "$kx_fresh"
+    fi
+}
+
+kx_act() {
+    exec 5>>"$kx_dir/o" 7>>"$kx_dir/e" 8>>"$kx_dir/v"
+    rm -f -- "$kx_dir/o" "$kx_dir/e" "$kx_dir/v"
+    export KX_BACKUP
+    printf '%s\n' "$kx_script" | kx_action_shell >&5 2>&7 3>&- 4<&- 5>&- 6>&- 7>&- &
+    kx_pid=$!
+    read -r kx_me kx_rest </proc/self/stat
+    printf '%s\n' "$kx_me" >"$kx_dir/worker"
+    printf '%s\n' "$kx_pid" >"$kx_state/running"
+    printf '%s S X %s 0\n\n' "$kx_m" "$kx_pid" >&6
+    wait "$kx_pid"
+    kx_status=$?
+    true >"$kx_dir/worker"
+    printf '%s T X %s 0\n\n' "$kx_m" "$kx_status" >&6
+    for kx_f in 5 7 8; do
+        [ -s "/proc/self/fd/$kx_f" ] || continue
+        printf '%s O %s ~\n' "$kx_m" "$kx_f" >&6
+        tail -c "$kx_cap" <"/proc/self/fd/$kx_f" >&6
+    done
+    exec 5>&- 7>&- 8>&-
+}
+
+kx_action_shell() {
+    if [ -z "$kx_user" ]; then
+        exec setsid sh -c "$kx_evaluate"
+    elif [ "$kx_uid" != 0 ]; then
+        exec setsid sudo -n -u "$kx_user" -- sh -c "$kx_evaluate"
+    elif command -v runuser >/dev/null; then
+        exec setsid runuser -u "$kx_user" -- sh -c "$kx_evaluate"
+    else
+        exec setsid su -s /bin/sh "$kx_user" -c "$kx_evaluate"
+    fi
+}
