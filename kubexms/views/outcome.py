@@ -1,0 +1,115 @@
+"""What came of a run, counted and put into words: what every apply view shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from kubexms.diagnostics import Diagnostic, Severity
+from kubexms.executor.events import RunResult, StepResult, StepStatus
+from kubexms.step.contract import ActionKind
+from kubexms.views.folding import natural
+
+FAILURES = frozenset({StepStatus.FAILED, StepStatus.INTERRUPTED, StepStatus.UNREACHABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Objects that a run added, changed and destroyed; what was right already does not count."""
+
+    added: int = 0
+    changed: int = 0
+    destroyed: int = 0
+
+    @classmethod
+    def of(cls, result: RunResult) -> Totals:
+        """Counted from the results; a replacement is added and destroyed."""
+        done = Counter(
+            item.action for item in result.results if item.status is StepStatus.OK and item.changed
+        )
+        replaced = done[ActionKind.REPLACE]
+        return cls(
+            added=done[ActionKind.CREATE] + replaced,
+            changed=done[ActionKind.UPDATE] + done[ActionKind.RUN],
+            destroyed=done[ActionKind.DELETE] + replaced,
+        )
+
+    def line(self, operation: str) -> str:
+        """The words after which other tools look: `Apply complete! Resources: …`."""
+        if operation == "destroy":
+            return f"Destroy complete! Resources: {self.destroyed} destroyed."
+        return f"Apply complete! Resources: {self.figures()}."
+
+    def figures(self) -> str:
+        """`1 added, 0 changed, 2 destroyed`."""
+        return f"{self.added} added, {self.changed} changed, {self.destroyed} destroyed"
+
+
+@dataclass(slots=True)
+class HostTally:
+    """One host's line in the recap."""
+
+    host: str
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    unreachable: str | None = None
+    """Why; None: it could be reached."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing went wrong on this host."""
+        return not self.failed and not self.skipped and self.unreachable is None
+
+
+def tallies(result: RunResult) -> list[HostTally]:
+    """Every host of the run in natural order, those with trouble last."""
+    hosts: dict[str, HostTally] = {}
+    for item in result.results:
+        name = item.address.rpartition("@")[2]
+        tally = hosts.setdefault(name, HostTally(name))
+        match item.status:
+            case StepStatus.OK | StepStatus.IGNORED:
+                tally.ok += 1
+                tally.changed += item.changed
+            case StepStatus.SKIPPED:
+                tally.skipped += 1
+            case StepStatus.UNREACHABLE:
+                tally.unreachable = tally.unreachable or item.message or "lost"
+            case StepStatus.FAILED | StepStatus.INTERRUPTED:
+                tally.failed += 1
+    for name, why in result.unreachable.items():
+        hosts.setdefault(name, HostTally(name)).unreachable = why
+    return sorted(hosts.values(), key=lambda tally: (not tally.clean, natural(tally.host)))
+
+
+def failure_diagnostic(result: StepResult) -> Diagnostic:
+    """A step that did not work, in full: what, where, what remains, and the tail of what it said."""
+    parts = [result.message] if result.message else []
+    if result.exit_status is not None:
+        parts.append(f"exit status {result.exit_status}")
+    if result.attempts > 1:
+        parts.append(f"after {result.attempts} tries")
+    if result.remaining:
+        parts.append(f"still different: {', '.join(result.remaining)}")
+    for name, text in (("stderr", result.stderr), ("stdout", result.stdout)):
+        if text.strip():
+            lines = text.rstrip("\n").split("\n")
+            parts += [f"{name}:", *(f"  {line}" for line in lines)]
+    ignored = result.status is StepStatus.IGNORED
+    severity = Severity.WARNING if ignored else Severity.ERROR
+    return Diagnostic(severity, _summary(result), "\n".join(parts), result.address)
+
+
+def _summary(result: StepResult) -> str:
+    host = result.address.rpartition("@")[2]
+    match result.status:
+        case StepStatus.INTERRUPTED:
+            return f"{result.kind} was interrupted on {host}"
+        case StepStatus.UNREACHABLE:
+            return f"{host} was lost while {result.kind} was at work"
+        case StepStatus.IGNORED:
+            return f"{result.kind} failed on {host}, which is ignored here"
+        case _:
+            return f"{result.kind} failed on {host}"
