@@ -31,7 +31,7 @@ def observed_digests(planned: Planned) -> Iterator[tuple[str, str]]:
         for address, step in work.steps.items():
             observation = observation_of(work, address)
             rendered = step.instance.rendered
-            if observation is not None and rendered is not None and rendered.unknown_identity is None:
+            if observation is not None and rendered.unknown_identity is None:
                 yield address, planned.conceal.observation_digest(rendered, observation)
 
 
@@ -85,8 +85,10 @@ def _source_digests(planned: Planned, work: HostWork, step: PlannedStep) -> dict
         parts: list[str] = []
         for address in addresses:
             source, observation = work.steps.get(address), observation_of(work, address)
-            known = source is not None and observation is not None
-            parts.append(planned.conceal.observation_digest(source.instance.rendered, observation) if known else "")  # type: ignore[union-attr, arg-type]
+            if source is None or observation is None:
+                parts.append("")
+            else:
+                parts.append(planned.conceal.observation_digest(source.instance.rendered, observation))
         digests[name] = "+".join(parts)
     return digests
 

@@ -36,7 +36,14 @@ from kubexms.state.protocol import StateWriter
 from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.observation import Observation, Presence
 
-_WORSE = {ActionKind.NO_OP: 0, ActionKind.CREATE: 1, ActionKind.RUN: 1, ActionKind.UPDATE: 1, ActionKind.REPLACE: 2, ActionKind.DELETE: 3}
+_WORSE = {
+    ActionKind.NO_OP: 0,
+    ActionKind.CREATE: 1,
+    ActionKind.RUN: 1,
+    ActionKind.UPDATE: 1,
+    ActionKind.REPLACE: 2,
+    ActionKind.DELETE: 3,
+}
 
 
 @dataclass(slots=True)
@@ -105,7 +112,9 @@ class StepApplier:
                 return self._fail(attempt, error, StepStatus.UNREACHABLE, time.monotonic() - began)
             except KubexmsError as error:
                 if attempt.number < retries.attempts and not self._stopping():
-                    self._progress(planned, f"attempt {attempt.number} failed ({error.summary}); again in {delay:g} s")
+                    self._progress(
+                        planned, f"attempt {attempt.number} failed ({error.summary}); again in {delay:g} s"
+                    )
                     try:
                         self._clock.sleep(delay)
                     except Interrupted:
@@ -120,15 +129,16 @@ class StepApplier:
     def _try(self, attempt: _Attempt) -> bool:
         """Returns whether anything was done on the host."""
         planned, host = attempt.planned, attempt.host
-        if planned.change.action is ActionKind.FORGET:
-            return False
         removing = _removes(planned)
         attempt.instance = planned.instance if removing else self._rerender(planned, host)
         rendered = attempt.instance.rendered
         attempt.scrub = Scrubber.of(rendered)
         if rendered.unknown:
             waits = sorted(set(rendered.unknown.values()))[0]
-            raise StepError(f"{waits} is still not known", detail="The step that gives it did not run, or did not give it.")
+            raise StepError(
+                f"{waits} is still not known",
+                detail="The step that gives it did not run, or did not give it.",
+            )
         context = self._context(attempt, rendered, removing)
         if expected(attempt.seen, rendered) is None:
             attempt.seen = context.look()
@@ -162,7 +172,9 @@ class StepApplier:
                 self._verify(attempt, outcome)
                 return True
             attempt.seen = context.before
-            if not host.acted and not _alike(planned, found, self._wanted(planned, rendered, _seen(attempt).observation)):
+            if not host.acted and not _alike(
+                found, self._wanted(planned, rendered, _seen(attempt).observation)
+            ):
                 raise GuardChanged(
                     "the host changed between the observation and the action; nothing was done",
                     detail="Plan again and look at what would happen.",
@@ -224,7 +236,9 @@ class StepApplier:
                 raise StepError(f"another project manages this object (state lineage {outcome.owner})")
             attempt.seen = context.before
             if not attempt.host.acted:
-                raise GuardChanged("the host changed between the observation and the action; nothing was done")
+                raise GuardChanged(
+                    "the host changed between the observation and the action; nothing was done"
+                )
             context = self._context(attempt, rendered, True)
         raise GuardChanged("the host keeps changing while kubexms looks at it; nothing was done")
 
@@ -253,14 +267,21 @@ class StepApplier:
             return Comparison(ActionKind.RUN, ("run",))
         if change.action is ActionKind.REPLACE and found.action is not ActionKind.CREATE:
             return Comparison(ActionKind.REPLACE, found.changed)
-        if found.action is ActionKind.NO_OP and change.effective and change.triggered_by and rendered.desired is not None:
+        if (
+            found.action is ActionKind.NO_OP
+            and change.effective
+            and change.triggered_by
+            and rendered.desired is not None
+        ):
             return Comparison(change.action)
         return found
 
     def _request(self, planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:
         entry = planned.entry
         prior = entry.prior if entry is not None else None
-        return ChangeRequest(found.action, before, frozenset(found.changed), planned.change.triggered_by, prior)
+        return ChangeRequest(
+            found.action, before, frozenset(found.changed), planned.change.triggered_by, prior
+        )
 
     def _intend(self, attempt: _Attempt, before: Observation) -> None:
         planned = attempt.planned
@@ -294,7 +315,7 @@ class StepApplier:
         planned, host = attempt.planned, attempt.host
         result = self._result(attempt, StepStatus.OK, changed, seconds)
         record = _record(planned, result)
-        if planned.change.action is ActionKind.FORGET or _removes(planned):
+        if _removes(planned):
             self._writer.close_intent(record, run=self._run, remove=True)
             return result
         entry = self._entry(attempt, changed)
@@ -330,12 +351,22 @@ class StepApplier:
             for name, addresses in planned.sources.items()
         }
 
+    def forget(self, planned: PlannedStep) -> StepResult:
+        """Take a step out of the state; its host is not even asked."""
+        result = StepResult(
+            planned.change.address, planned.change.kind, planned.change.action.value, StepStatus.OK
+        )
+        self._writer.close_intent(_record(planned, result), run=self._run, remove=True)
+        return result
+
     def know(self, address: str, digest: str) -> None:
         """The observation digest of a step that has nothing to do in this run."""
         self._digests[address] = digest
 
     def _fail(self, attempt: _Attempt, error: KubexmsError, status: StepStatus, seconds: float) -> StepResult:
-        result = self._result(attempt, status, attempt.outcome is not None and attempt.outcome.acted, seconds, error)
+        result = self._result(
+            attempt, status, attempt.outcome is not None and attempt.outcome.acted, seconds, error
+        )
         record = _record(attempt.planned, result)
         if not attempt.intended:
             self._writer.record([record], run=self._run)
@@ -351,7 +382,11 @@ class StepApplier:
         Steps that nothing can be seen of have no entry until they succeed: they run again.
         """
         acted = attempt.outcome is not None and attempt.outcome.acted
-        if not acted or _removes(attempt.planned) or _rendered(attempt).executor.runs(_rendered(attempt).spec) != "observed":
+        if (
+            not acted
+            or _removes(attempt.planned)
+            or _rendered(attempt).executor.runs(_rendered(attempt).spec) != "observed"
+        ):
             return None
         seen = attempt.after or attempt.seen
         assert seen is not None and attempt.instance is not None
@@ -374,7 +409,12 @@ class StepApplier:
         return order
 
     def _result(
-        self, attempt: _Attempt, status: StepStatus, changed: bool, seconds: float, error: KubexmsError | None = None
+        self,
+        attempt: _Attempt,
+        status: StepStatus,
+        changed: bool,
+        seconds: float,
+        error: KubexmsError | None = None,
     ) -> StepResult:
         planned, outcome = attempt.planned, attempt.outcome
         hidden = planned.instance.step.sensitive
@@ -411,7 +451,7 @@ class _Attempt:
     intended: bool = False
     timeout: float = 600.0
     remaining: tuple[str, ...] = ()
-    scrub: Scrubber = Scrubber(())
+    scrub: Scrubber = field(default_factory=lambda: Scrubber(()))
 
     def valid_entry(self) -> StepState | None:
         """The state's entry unless the host was reinstalled since."""
@@ -442,7 +482,7 @@ def _removes(planned: PlannedStep) -> bool:
     )
 
 
-def _alike(planned: PlannedStep, before: Comparison, now: Comparison) -> bool:
+def _alike(before: Comparison, now: Comparison) -> bool:
     return (before.action, before.changed, before.before) == (now.action, now.changed, now.before)
 
 

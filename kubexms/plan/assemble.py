@@ -36,7 +36,9 @@ def assemble(
     """The plan; with `selected`, only of these addresses."""
     steps = planned.steps()
     chosen = {address: step for address, step in steps.items() if selected is None or address in selected}
-    changes = sorted((step.change for step in chosen.values()), key=lambda change: Address.parse(change.address))
+    changes = sorted(
+        (step.change for step in chosen.values()), key=lambda change: Address.parse(change.address)
+    )
     drift = [
         change
         for work in planned.hosts.values()
@@ -92,7 +94,8 @@ def _hooks(project: LoadedProject, changes: Iterable[Change]) -> list[PlannedHoo
         within = [a for a in active if a.module == module.name]
         scopes.append((module.name, "", module.hooks, within))
         scopes += [
-            (module.name, task.name, task.hooks, [a for a in within if a.task == task.name]) for task in module.tasks
+            (module.name, task.name, task.hooks, [a for a in within if a.task == task.name])
+            for task in module.tasks
         ]
     planned: list[PlannedHook] = []
     for module_name, task_name, hooks, within in scopes:
@@ -114,7 +117,10 @@ def _removals(planned: Planned, project: LoadedProject, options: PlanOptions) ->
         host = address.rpartition("@")[2]
         if host not in known:
             counts[host] = counts.get(host, 0) + 1
-    return [Removal(host=host, steps=count, allowed=host in planned.hosts) for host, count in sorted(counts.items())]
+    return [
+        Removal(host=host, steps=count, allowed=host in planned.hosts)
+        for host, count in sorted(counts.items())
+    ]
 
 
 def _warnings(planned: Planned) -> list[PlanDiagnostic]:

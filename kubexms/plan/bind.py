@@ -39,7 +39,9 @@ class Binder:
         found: list[Source] = []
         for name in names:
             watched = _named(name, instance, siblings)
-            paths = tuple(path for item in watched for path in item.rendered.executor.paths(item.rendered.spec))
+            paths = tuple(
+                path for item in watched for path in item.rendered.executor.paths(item.rendered.spec)
+            )
             sources[name] = tuple(str(item.address) for item in watched)
             found.append(Source(name, paths))
         key = (id(rendered), tuple(found))
@@ -60,5 +62,7 @@ def _named(name: str, watcher: Instance, siblings: Sequence[Instance]) -> list[I
     own = [s for s in siblings if s.address.step == name and s.address.task == watcher.address.task]
     found = own or [s for s in siblings if s.address.step == name]
     if any(item.address == watcher.address for item in found):
-        raise ConfigError(f"{watcher.address.path} watches itself", detail="Remove its own name from restartOn/reloadOn.")
+        raise ConfigError(
+            f"{watcher.address.path} watches itself", detail="Remove its own name from restartOn/reloadOn."
+        )
     return found

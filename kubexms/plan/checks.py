@@ -10,7 +10,9 @@ from kubexms.spec.address import Address
 from kubexms.step.contract import ActionKind, Disruption
 
 
-def check(work: HostWork, planned: PlannedStep, lineage: str, allow_destroy: Sequence[str]) -> list[PlanDiagnostic]:
+def check(
+    work: HostWork, planned: PlannedStep, lineage: str, allow_destroy: Sequence[str]
+) -> list[PlanDiagnostic]:
     """The problems of one planned step."""
     change = planned.change
     found: list[PlanDiagnostic] = []

@@ -57,8 +57,8 @@ def compare(rendered: Rendered, observation: Observation, ignore: tuple[str, ...
     later = tuple(name for name in later if name not in ignore)
     if not changed:
         return Comparison(ActionKind.NO_OP, (), before, before)
-    after = {name: known[name] if name in changed else before[name] for name in desired if name in known or name in before}
-    after = {name: value for name, value in after.items() if name not in later}
+    settled = {**before, **{name: known[name] for name in changed if name in known}}
+    after = {name: settled[name] for name in desired if name in settled and name not in later}
     replaces = rendered.executor.replaces(rendered.spec, observation, frozenset(changed))
     action = ActionKind.REPLACE if replaces else ActionKind.UPDATE
     return Comparison(action, changed, before, after, later, waits if later else ())

@@ -40,7 +40,8 @@ class Concealer:
         """Attributes as state may keep them."""
         hidden = set(sensitive)
         return {
-            name: {KEYED: self.keyed(value)} if name in hidden else value for name, value in attributes.items()
+            name: {KEYED: self.keyed(value)} if name in hidden else value
+            for name, value in attributes.items()
         }
 
     def same_redacted(self, recorded: JsonValue, seen: JsonValue) -> bool | None:

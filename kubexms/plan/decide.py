@@ -48,7 +48,9 @@ def decide(evidence: Evidence, conceal: Concealer) -> Change:
     if policy != "observed":
         found = _imperative(policy, found, evidence, entry, conceal, triggered)
     elif executor.imperative and found.action in (ActionKind.CREATE, ActionKind.UPDATE):
-        found = Comparison(ActionKind.RUN, found.changed, found.before, found.after, found.after_unknown, found.waits_for)
+        found = Comparison(
+            ActionKind.RUN, found.changed, found.before, found.after, found.after_unknown, found.waits_for
+        )
     if found.action is ActionKind.NO_OP and triggered and rendered.desired is not None:
         action = ActionKind.RUN if executor.imperative else ActionKind.UPDATE
         found = Comparison(action, (), found.before, found.after)
@@ -76,7 +78,9 @@ def _triggered_by(evidence: Evidence, entry: StepState | None) -> tuple[str, ...
     names = list(evidence.pending_sources)
     if evidence.observation.presence is Presence.PRESENT:
         recorded = entry.remembered if entry else None
-        stale = rendered.executor.stale(rendered.spec, evidence.observation, recorded, evidence.source_digests)
+        stale = rendered.executor.stale(
+            rendered.spec, evidence.observation, recorded, evidence.source_digests
+        )
         names += [name for name in stale if name not in names]
     if instance.step.triggers and entry is not None:
         if instance.trigger_unknown is not None:
@@ -94,16 +98,24 @@ def _imperative(
     conceal: Concealer,
     triggered: tuple[str, ...],
 ) -> Comparison:
-    run = Comparison(ActionKind.RUN, ("run",), found.before, found.after, found.after_unknown, found.waits_for)
+    run = Comparison(
+        ActionKind.RUN, ("run",), found.before, found.after, found.after_unknown, found.waits_for
+    )
     if policy == "always" or entry is None:
         return run
-    if policy == "on-change" and (triggered or entry.spec_digest != conceal.spec_digest(evidence.instance.rendered)):
+    if policy == "on-change" and (
+        triggered or entry.spec_digest != conceal.spec_digest(evidence.instance.rendered)
+    ):
         return run
     return Comparison(ActionKind.NO_OP, (), found.before, found.before)
 
 
 def _reason(
-    evidence: Evidence, found: Comparison, entry: StepState | None, triggered: tuple[str, ...], conceal: Concealer
+    evidence: Evidence,
+    found: Comparison,
+    entry: StepState | None,
+    triggered: tuple[str, ...],
+    conceal: Concealer,
 ) -> tuple[Reason, tuple[str, ...]]:
     """Why, and the names that go with it."""
     if evidence.replace:
@@ -125,13 +137,20 @@ def _reason(
         return (Reason.INPUTS_CHANGED, tuple(names)) if names else (Reason.SPEC_CHANGED, ())
     if found.changed and not triggered:
         return (Reason.INPUTS_CHANGED, found.waits_for) if found.waits_for else (Reason.DRIFT, ())
-    if found.changed and conceal.observation_digest(rendered, evidence.observation) != entry.observation_digest:
+    if (
+        found.changed
+        and conceal.observation_digest(rendered, evidence.observation) != entry.observation_digest
+    ):
         return Reason.DRIFT, triggered
     return Reason.TRIGGERED, triggered
 
 
 def _change(
-    evidence: Evidence, found: Comparison, entry: StepState | None, triggered: tuple[str, ...], conceal: Concealer
+    evidence: Evidence,
+    found: Comparison,
+    entry: StepState | None,
+    triggered: tuple[str, ...],
+    conceal: Concealer,
 ) -> Change:
     instance, rendered, observation = evidence.instance, evidence.instance.rendered, evidence.observation
     effective = found.action is not ActionKind.NO_OP
@@ -141,7 +160,9 @@ def _change(
         sensitive = frozenset({*(found.before or {}), *(found.after or {}), "content"})
     request = ChangeRequest(found.action, observation, frozenset(found.changed), triggered)
     known = rendered.unknown_identity is None
-    disruption = rendered.executor.disruption(rendered.spec, request) if effective and known else Disruption.NONE
+    disruption = (
+        rendered.executor.disruption(rendered.spec, request) if effective and known else Disruption.NONE
+    )
     text = _text(rendered, observation, found, sensitive) if effective else {}
     return Change.model_construct(
         address=str(instance.address),
@@ -173,8 +194,12 @@ def summary_of(rendered: Rendered) -> str:
     """What identifies the object, for a person."""
     if rendered.unknown_identity is not None:
         return ""
-    values = (getattr(rendered.spec, name) for name in rendered.executor.identity if name not in rendered.sensitive)
-    flat = (", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values if value)
+    values = (
+        getattr(rendered.spec, name) for name in rendered.executor.identity if name not in rendered.sensitive
+    )
+    flat = (
+        ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values if value
+    )
     return " ".join(flat)
 
 

@@ -48,19 +48,27 @@ def drift_of(
         return _change(address, entry, seen, tuple(entry.attributes), ActionKind.DELETE)
     if not was_there:
         wanted_absent = executor.desired(seen.rendered.spec) is None
-        return _change(address, entry, seen, tuple(observation.attributes), ActionKind.CREATE) if wanted_absent else None
+        return (
+            _change(address, entry, seen, tuple(observation.attributes), ActionKind.CREATE)
+            if wanted_absent
+            else None
+        )
     changed: list[str] = []
     for name, recorded in entry.attributes.items():
         if name in ignore:
             continue
         now = observation.attributes.get(name)
         redacted = conceal.same_redacted(recorded, now)
-        if redacted is False or (redacted is None and not (recorded == now or executor.same(name, recorded, now))):
+        if redacted is False or (
+            redacted is None and not (recorded == now or executor.same(name, recorded, now))
+        ):
             changed.append(name)
     return _change(address, entry, seen, tuple(changed), ActionKind.UPDATE) if changed else None
 
 
-def _change(address: str, entry: StepState, seen: Seen, changed: tuple[str, ...], action: ActionKind) -> Change:
+def _change(
+    address: str, entry: StepState, seen: Seen, changed: tuple[str, ...], action: ActionKind
+) -> Change:
     sensitive = {*seen.rendered.sensitive_attributes} | {
         name for name, value in entry.attributes.items() if isinstance(value, dict) and "$keyed" in value
     }

@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
 from kubexms.errors import ConfigError
-from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.render import StepRenderer
+from kubexms.plan.rendered import Instance, Unselected
 from kubexms.spec.address import Address
 from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import ModuleSpec, StepSpec, TaskSpec
@@ -86,7 +86,7 @@ class Expander:
             result = engine.render(_plain(step.for_each), make_scope(module.name, None))
             reads |= result.reads
             if result.unknown:
-                return Unselected(placement.path, placement.host, unknown=sorted(result.unknown)[0])
+                return Unselected(placement.path, placement.host, unknown=min(result.unknown))
             entries = list(_entries(result.value, placement))
         instances: list[Instance] = []
         rejected: list[Unselected] = []
@@ -95,10 +95,12 @@ class Expander:
             if step.when is not None:
                 verdict = self._condition(step.when, scope, base, placement)
                 if not verdict.chosen:
-                    rejected.append(Unselected(placement.path, placement.host, verdict.by_fact, verdict.unknown))
+                    rejected.append(
+                        Unselected(placement.path, placement.host, verdict.by_fact, verdict.unknown)
+                    )
                     continue
                 reads |= verdict.reads
-            instances.append(self._instance(placement, key, scope, frozenset(reads)))
+            instances.append(self._instance(placement, key, each, scope, frozenset(reads)))
         if not instances and rejected:
             unknown = next((item.unknown for item in rejected if item.unknown), None)
             return Unselected(placement.path, placement.host, any(item.by_fact for item in rejected), unknown)
@@ -107,28 +109,35 @@ class Expander:
         return instances
 
     def _instance(
-        self, placement: Placement, key: str | None, scope: dict[str, object], reads: frozenset[str]
+        self,
+        placement: Placement,
+        key: str | None,
+        each: Mapping[str, JsonValue] | None,
+        scope: dict[str, object],
+        reads: frozenset[str],
     ) -> Instance:
         step = placement.step
         base = self._project.scopes[placement.module.name].base_dir
         where = self._project.sources.lookup(placement.module.name, placement.task.name, step.name)
-        rendered = self._renderer.render(step, scope, base, where)
+        rendered = self._renderer.render(step, scope, base, where, (placement.host, key or ""))
         trigger: JsonValue = None
         waits: str | None = None
         if step.triggers:
             result = self._renderer.engine(base).render(list(step.triggers), scope)
-            trigger, waits = result.value, (sorted(result.unknown)[0] if result.unknown else None)
+            trigger, waits = result.value, (min(result.unknown) if result.unknown else None)
         address = Address(placement.module.name, placement.task.name, step.name, placement.host, key)
-        return Instance(address, step, rendered, placement.position, reads, trigger, waits)
+        return Instance(address, step, rendered, placement.position, reads, trigger, waits, each)
 
-    def _condition(self, when: str | bool, scope: dict[str, object], base: object, placement: Placement) -> _Verdict:
+    def _condition(
+        self, when: str | bool, scope: dict[str, object], base: object, placement: Placement
+    ) -> _Verdict:
         if isinstance(when, bool):
             return _Verdict(when)
         engine = self._renderer.engine(self._project.scopes[placement.module.name].base_dir)
         result = engine.evaluate(when, scope)
         by_fact = any(name.startswith(("facts", "outputs", "hosts")) for name in result.reads)
         if result.unknown:
-            return _Verdict(False, result.reads, by_fact, sorted(result.unknown)[0])
+            return _Verdict(False, result.reads, by_fact, min(result.unknown))
         return _Verdict(bool(result.value), result.reads, by_fact)
 
     def _place_once(self, recorded: Iterable[str]) -> dict[tuple[str, str, str], str]:
@@ -179,14 +188,18 @@ def _entries(value: JsonValue, placement: Placement) -> Iterator[tuple[str, Mapp
         )
     for key, item in pairs:
         if key in seen:
-            raise ConfigError(f"forEach of {placement.path} has the key '{key}' twice", detail="Keys must be unique.")
+            raise ConfigError(
+                f"forEach of {placement.path} has the key '{key}' twice", detail="Keys must be unique."
+            )
         seen.add(key)
         yield key, {"key": key, "value": item}
 
 
 def _key(item: JsonValue, placement: Placement) -> str:
     if isinstance(item, bool) or item is None or isinstance(item, list):
-        raise ConfigError(f"forEach of {placement.path}: {item!r} cannot be a key", detail="Use strings, or a mapping.")
+        raise ConfigError(
+            f"forEach of {placement.path}: {item!r} cannot be a key", detail="Use strings, or a mapping."
+        )
     if isinstance(item, dict):
         name = item.get("name", item.get("key"))
         if not isinstance(name, str):

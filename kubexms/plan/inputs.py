@@ -34,7 +34,14 @@ def _lookup(value: object, path: str) -> object:
     while path:
         if not isinstance(value, Mapping):
             return _NOTHING if not isinstance(value, Unknown) else value
-        key = next((k for k in sorted(map(str, value), key=len, reverse=True) if path == k or path.startswith(k + ".")), None)
+        key = next(
+            (
+                k
+                for k in sorted(map(str, value), key=len, reverse=True)
+                if path == k or path.startswith(k + ".")
+            ),
+            None,
+        )
         if key is None:
             return _NOTHING
         value, path = value[key], path[len(key) + 1 :]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
-from kubexms.config.template import Unknown
+from kubexms.config.template import TemplateEngine, Unknown
 from kubexms.plan.bind import Binder
 from kubexms.plan.checks import check
 from kubexms.plan.conceal import Concealer
@@ -21,8 +21,8 @@ from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.questions import Questioner, Questions
 from kubexms.plan.recorded import apply_moves, by_host, recorded_instance
 from kubexms.plan.removals import removals
-from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.render import StepRenderer
+from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.scope import Scopes
 from kubexms.plan.selection import limited
 from kubexms.plan.working import HostWork, PlannedStep
@@ -77,13 +77,28 @@ class Planner:
         self._questioner = Questioner()
         self._recorded: dict[str, Instance] = {}
         self._facts_matter = _mentions_facts(project)
+        self._works_by_name: dict[str, HostWork] = {}
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts)
 
+    def engine(self, module: str) -> TemplateEngine:
+        """The template engine for a module's documents."""
+        return self._renderer.engine(self._project.scopes[module].base_dir)
+
+    def render_again(self, step: PlannedStep, outputs: Mapping[str, Mapping[str, object]]) -> Instance:
+        """A step rendered with the outputs and facts known by now; not thread-safe."""
+        instance = step.instance
+        module = instance.address.module
+        work = self._works_by_name[instance.address.host]
+        scope = self.scopes.scope(module, work.name, outputs={**work.outputs, **outputs}, each=instance.each)
+        base = self._project.scopes[module].base_dir
+        rendered = self._renderer.render(instance.step, scope, base)
+        return self._binder.bind_one(replace(instance, rendered=rendered), work.siblings).instance
+
     def plan(self) -> Planned:
         """Observe and decide. Raises `ConfigError` and `PlanError`; a host that fails is reported, not raised."""
-        works = self._works()
+        works = self._works_by_name = self._works()
         asked = [name for name, work in works.items() if work.host.maintenance is None or work.removed]
         answers = observe_all(
             asked,
@@ -118,7 +133,9 @@ class Planner:
             intents = {a: i for a, i in self._snapshot.intents.items() if a.rpartition("@")[2] == host.name}
             works[host.name] = HostWork(host, own, intents, removed=removed)
             works[host.name].outputs = {
-                address.rpartition("@")[0]: dict(entry.outputs) for address, entry in own.items() if entry.outputs
+                address.rpartition("@")[0]: dict(entry.outputs)
+                for address, entry in own.items()
+                if entry.outputs
             }
         return works
 
@@ -130,7 +147,8 @@ class Planner:
         allowed = [
             name
             for name in gone
-            if self._destroy or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._options.allow_destroy)
+            if self._destroy
+            or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._options.allow_destroy)
         ]
         hosts: list[Host] = []
         for name in allowed:
@@ -178,7 +196,8 @@ class Planner:
         changed = [
             instance
             for instance in work.siblings
-            if not _asked_alike(before.get(str(instance.address)), instance) and str(instance.address) not in self._recorded
+            if not _asked_alike(before.get(str(instance.address)), instance)
+            and str(instance.address) not in self._recorded
         ]
         return self._questioner.ask_for(changed) if changed else None
 
@@ -207,18 +226,22 @@ class Planner:
         result = self._expander.expand(placement, make_scope)
         if isinstance(result, Unselected):
             work.unselected.append(result)
+            if result.unknown is not None:
+                planned.diagnostics.append(_undecidable(result))
             return
         for instance in result:
             bound = self._binder.bind_one(instance, work.siblings)
             step = self._decide(work, bound.instance, bound.sources, make_scope(placement.module.name, None))
             work.steps[step.change.address] = step
-            planned.diagnostics += check(
-                work, step, self._snapshot.meta.lineage, self._options.allow_destroy
-            )
+            planned.diagnostics += check(work, step, self._snapshot.meta.lineage, self._options.allow_destroy)
             _flow(work, step)
 
     def _decide(
-        self, work: HostWork, instance: Instance, sources: dict[str, tuple[str, ...]], scope: Mapping[str, object]
+        self,
+        work: HostWork,
+        instance: Instance,
+        sources: dict[str, tuple[str, ...]],
+        scope: Mapping[str, object],
     ) -> PlannedStep:
         answer = work.answer
         assert answer is not None
@@ -243,7 +266,9 @@ class Planner:
         )
         digests = {
             name: "+".join(
-                work.steps[a].change.binding.observation or self._observed(work, a) for a in addresses if a in work.steps
+                work.steps[a].change.binding.observation or self._observed(work, a)
+                for a in addresses
+                if a in work.steps
             )
             for name, addresses in sources.items()
         }
@@ -297,9 +322,10 @@ class PlanListener:
 
 def _mentions_facts(project: LoadedProject) -> bool:
     """Whether any template of the pipeline could read a fact: if none does, one round always suffices."""
-    return any(
-        word in text for text in (project.pipeline.model_dump_json(),) for word in ("facts", "hosts")
-    ) or any("template" in step.args for m in project.pipeline.modules for t in m.tasks for step in t.steps)
+    if any("template" in step.args for m in project.pipeline.modules for t in m.tasks for step in t.steps):
+        return True
+    text = project.pipeline.model_dump_json()
+    return re.search(r"\bfacts\b|\bhosts\s*[.\[|]", text) is not None
 
 
 def _asked_alike(before: Instance | None, now: Instance) -> bool:
@@ -345,14 +371,22 @@ def declared_facts(instance: Instance) -> set[str]:
     return set(getattr(instance.rendered.spec, "changes_facts", None) or ())
 
 
+def _undecidable(result: Unselected) -> PlanDiagnostic:
+    return PlanDiagnostic(
+        severity="warning",
+        summary=f"whether {result.path} runs on {result.host} is known only after apply",
+        detail=f"It depends on {result.unknown}. Nothing is planned for it now; plan again after this apply.",
+        address=f"{result.path}@{result.host}",
+    )
+
+
 def _explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
     """The addresses that `dependsOn` names: `step`, `task/step` or `module/task/step`, on the same host."""
     if not instance.step.depends_on:
         return ()
     own = instance.address
     wanted = {
-        "/".join((*(own.module, own.task)[: 2 - name.count("/")], name))
-        for name in instance.step.depends_on
+        "/".join((*(own.module, own.task)[: 2 - name.count("/")], name)) for name in instance.step.depends_on
     }
     return tuple(
         str(other.address)
@@ -362,8 +396,10 @@ def _explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
 
 
 def _outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
-    paths = (name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs."))
+    paths = (
+        name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs.")
+    )
     return tuple(path if "@" in path else f"{path}@{host}" for path in paths if path)
 
 
-__all__ = ["Change", "Planned", "PlanListener", "Planner", "declared_outputs", "replace"]
+__all__ = ["Change", "PlanListener", "Planned", "Planner", "declared_outputs", "replace"]

@@ -9,9 +9,12 @@ from pydantic import JsonValue, ValidationError
 from kubexms.errors import ConfigError
 from kubexms.plan.conceal import KEYED
 from kubexms.plan.rendered import Instance, Rendered
+from kubexms.runtime.protocol import Action, Record
 from kubexms.spec.address import Address
 from kubexms.spec.pipeline import Moved, StepSpec
 from kubexms.state.model import StateSnapshot, StepState
+from kubexms.step.contract import Attributes, ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
 
 
@@ -32,7 +35,9 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
         spec = model.model_validate(data, context={"recorded": True})
     except ValidationError:
         try:
-            spec = model.model_validate({k: v for k, v in data.items() if k not in hidden}, context={"recorded": True})
+            spec = model.model_validate(
+                {k: v for k, v in data.items() if k not in hidden}, context={"recorded": True}
+            )
         except ValidationError:
             return None
     sensitive = frozenset(names[alias] for alias in hidden if alias in names)
@@ -41,6 +46,39 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
     args: dict[str, JsonValue] = dict(entry.spec)
     step = StepSpec.model_construct(name=address.step, kind=entry.kind, args=args)
     return Instance(address, step, rendered, 0)
+
+
+class UnreadableExecutor(StepExecutor[StepArgs]):
+    """Stands in for a kind that is gone: nothing can be asked, done or undone; it can only be forgotten."""
+
+    spec = StepArgs
+    can_undo = False
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind  # type: ignore[misc]  # of the instance: each stands for another kind
+
+    def probe(self, specs: Sequence[StepArgs]) -> Sequence[Probe]:
+        """Nothing."""
+        return ()
+
+    def observe(self, spec: StepArgs, record: Record) -> Observation:
+        """Never known."""
+        return Observation.unknown("its kind cannot be read")
+
+    def desired(self, spec: StepArgs) -> Attributes | None:
+        """Nothing."""
+        return None
+
+    def action(self, spec: StepArgs, request: ChangeRequest) -> Action:
+        """Never asked for: forgetting does not reach the host."""
+        raise AssertionError(f"a {self.kind} cannot be applied")
+
+
+def unreadable_instance(entry: StepState) -> Instance:
+    """A stand-in for a step that cannot be rendered again."""
+    address = Address.parse(entry.address)
+    step = StepSpec.model_construct(name=address.step, kind=entry.kind, args={})
+    return Instance(address, step, Rendered(UnreadableExecutor(entry.kind), StepArgs()), 0)
 
 
 def apply_moves(snapshot: StateSnapshot, moves: Sequence[Moved]) -> tuple[StateSnapshot, Mapping[str, str]]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from kubexms.plan.conceal import Concealer, hide
 from kubexms.plan.decide import summary_of
 from kubexms.plan.model import Binding, Change, Reason
+from kubexms.plan.recorded import unreadable_instance
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
-from kubexms.spec.pipeline import StepSpec
 from kubexms.state.digest import digest
 from kubexms.state.model import StepState
 from kubexms.step.contract import ActionKind
@@ -42,7 +42,9 @@ def removals(
     return planned
 
 
-def _why(address: str, unselected: Mapping[str, Unselected], work: HostWork, *, destroy: bool) -> Reason | None:
+def _why(
+    address: str, unselected: Mapping[str, Unselected], work: HostWork, *, destroy: bool
+) -> Reason | None:
     if destroy:
         return Reason.DESTROY
     parsed = Address.parse(address)
@@ -94,7 +96,7 @@ def _removal(
             state=digest(entry.to_json()),
         ),
     )
-    placeholder = instance or _opaque(address, entry)
+    placeholder = instance or unreadable_instance(entry)
     return PlannedStep(change, placeholder, entry, work.intents.get(address))
 
 
@@ -104,7 +106,10 @@ def _action(
     if reason is Reason.DESELECTED:
         return ActionKind.FORGET, "a fact no longer selects this step; the host keeps what it has"
     if instance is None:
-        return ActionKind.FORGET, f"this kubexms cannot read the recorded {entry.kind}; the host keeps what it has"
+        return (
+            ActionKind.FORGET,
+            f"this kubexms cannot read the recorded {entry.kind}; the host keeps what it has",
+        )
     if not entry.touched:
         return ActionKind.FORGET, "it was already there when kubexms adopted it; the host keeps it"
     if entry.machine_id and machine and entry.machine_id != machine:
@@ -117,9 +122,3 @@ def _action(
     if observation.presence is Presence.ABSENT and prior.presence is Presence.ABSENT:
         return ActionKind.DELETE, "it is gone already; only its record and backup are removed"
     return ActionKind.DELETE, ""
-
-
-def _opaque(address: str, entry: StepState) -> Instance:
-    """A stand-in for a step that cannot be rendered again: it can only be forgotten."""
-    step = StepSpec.model_construct(name="unreadable", kind=entry.kind, args={})
-    return Instance(Address.parse(address), step, rendered=None, position=0)  # type: ignore[arg-type]

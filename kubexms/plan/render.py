@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,23 @@ from kubexms.step.registry import Registry, has_template
 
 Scope = Mapping[str, object]
 
-_PLACEHOLDERS: tuple[JsonValue, ...] = ("unknown", "/unknown", "0", "", 0, 1, False, [], {}, ["unknown"], "0644", "0" * 64)
+_MOVING = ("facts", "outputs", "hosts")
+"""What templates read that may change while a plan is made."""
+
+_PLACEHOLDERS: tuple[JsonValue, ...] = (
+    "unknown",
+    "/unknown",
+    "0",
+    "",
+    0,
+    1,
+    False,
+    [],
+    {},
+    ["unknown"],
+    "0644",
+    "0" * 64,
+)
 
 
 class Assets:
@@ -57,6 +74,7 @@ class StepRenderer:
         self._assets = Assets()
         self._engines: dict[Path, TemplateEngine] = {}
         self._constant: dict[tuple[int, Path], tuple[StepSpec, Rendered]] = {}
+        self._settled: dict[tuple[object, ...], Rendered] = {}
         self._placeholders: dict[tuple[type[StepArgs], str], JsonValue] = {}
 
     def engine(self, base: Path) -> TemplateEngine:
@@ -65,37 +83,52 @@ class StepRenderer:
             self._engines[base] = TemplateEngine(base)
         return self._engines[base]
 
-    def render(self, step: StepSpec, scope: Scope, base: Path, where: SourceRange | None = None) -> Rendered:
-        """The rendered step of one host."""
+    def render(
+        self,
+        step: StepSpec,
+        scope: Scope,
+        base: Path,
+        where: SourceRange | None = None,
+        memo: tuple[str, ...] = (),
+    ) -> Rendered:
+        """The rendered step of one host.
+
+        `memo` names the host and the `forEach` key: what read nothing that moves during a plan
+        (facts, outputs) is rendered once for them.
+        """
         key = (id(step), base)
         if key in self._constant:
             return self._constant[key][1]
+        own = (*key, *memo)
+        if memo and own in self._settled:
+            return self._settled[own]
         executor = self._registry.get(step.kind)
         try:
             rendered = self._render(executor, step, scope, base)
         except ConfigError as error:
             raise _located(error, step, where) from error
-        if not _depends_on_host(executor.spec, step):
+        if not _depends_on_host(_fields_of(executor.spec), step):
             self._constant[key] = (step, rendered)
+        elif memo and not any(name.startswith(_MOVING) for name in rendered.reads):
+            self._settled[own] = rendered
         return rendered
 
     def _render(self, executor: StepExecutor[Any], step: StepSpec, scope: Scope, base: Path) -> Rendered:
         model = executor.spec
         engine = self.engine(base)
-        names = {info.alias or name: name for name, info in model.model_fields.items()}
+        fields = _fields_of(model)
         data: dict[str, object] = {}
         unknown: dict[str, str] = {}
         sensitive: set[str] = set()
         reads: set[str] = set()
         for alias, value in step.args.items():
-            name = names.get(alias, alias)
-            marker = _marker(model, name)
+            name, marker = fields.get(alias, (alias, ""))
             result = _field(engine, value, scope, marker)
             reads |= result.reads
             if result.sensitive or step.sensitive:
                 sensitive.add(name)
             if result.unknown:
-                unknown[name] = sorted(result.unknown)[0]
+                unknown[name] = min(result.unknown)
                 data[name] = self._placeholder(model, name)
             elif marker == "asset" and isinstance(result.value, str):
                 data[name] = self._assets.get(base, result.value)
@@ -136,18 +169,20 @@ def _field(engine: TemplateEngine, value: JsonValue, scope: Scope, marker: str) 
     return engine.render(value, scope)
 
 
-def _marker(model: type[StepArgs], name: str) -> str:
-    info = model.model_fields.get(name)
-    extra = info.json_schema_extra if info is not None else None
-    return str(extra.get("x-kubexms", "")) if isinstance(extra, dict) else ""
+@functools.cache
+def _fields_of(model: type[StepArgs]) -> Mapping[str, tuple[str, str]]:
+    """Alias -> (field name, marker: `asset`, `templateFile` or nothing)."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra
+        found[info.alias or name] = (name, str(extra.get("x-kubexms", "")) if isinstance(extra, dict) else "")
+    return found
 
 
-def _depends_on_host(model: type[StepArgs], step: StepSpec) -> bool:
-    markers = {_marker(model, name) for name in model.model_fields}
-    return any(has_template(value) for value in step.args.values()) or "templateFile" in markers and any(
-        _marker(model, name) == "templateFile"
-        for name, info in model.model_fields.items()
-        if (info.alias or name) in step.args
+def _depends_on_host(fields: Mapping[str, tuple[str, str]], step: StepSpec) -> bool:
+    return any(
+        has_template(value) or fields.get(alias, ("", ""))[1] == "templateFile"
+        for alias, value in step.args.items()
     )
 
 
@@ -166,7 +201,10 @@ def _validated(model: type[StepArgs], data: Mapping[str, object]) -> dict[str, A
 def _invalid(error: ValidationError, step: StepSpec) -> ConfigError:
     problems = [(".".join(map(str, item["loc"])), str(item["msg"])) for item in error.errors()]
     lines = [f"{path}: {message}" if path else message for path, message in problems]
-    return ConfigError(f"step '{step.name}' ({step.kind}) is not valid once rendered: {lines[0]}", detail="\n".join(lines[1:]))
+    return ConfigError(
+        f"step '{step.name}' ({step.kind}) is not valid once rendered: {lines[0]}",
+        detail="\n".join(lines[1:]),
+    )
 
 
 def _located(error: ConfigError, step: StepSpec, where: SourceRange | None) -> ConfigError:

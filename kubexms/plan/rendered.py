@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from pydantic import JsonValue
 from pydantic.alias_generators import to_camel
@@ -23,7 +24,7 @@ class Rendered:
     were fed by sensitive values. Shared between hosts where no template is involved.
     """
 
-    executor: StepExecutor[StepArgs]
+    executor: StepExecutor[Any]
     spec: StepArgs
     unknown: Mapping[str, str] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
@@ -42,7 +43,9 @@ class Rendered:
     def unknown_attributes(self) -> Mapping[str, str]:
         """Attributes that are known only after apply -> what they wait for."""
         return {
-            attribute: waits for name, waits in self.unknown.items() for attribute in self._attributes_of(name)
+            attribute: waits
+            for name, waits in self.unknown.items()
+            for attribute in self._attributes_of(name)
         }
 
     @cached_property
@@ -79,6 +82,8 @@ class Instance:
     trigger: JsonValue = None
     """The rendered `triggers`."""
     trigger_unknown: str | None = None
+    each: Mapping[str, JsonValue] | None = None
+    """`each.key` and `each.value` of a `forEach` entry."""
 
 
 @dataclass(frozen=True)

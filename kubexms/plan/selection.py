@@ -22,7 +22,10 @@ def limited(hosts: Sequence[Host], limit: Sequence[str]) -> list[Host]:
         else:
             found = {host.name for host in hosts if fnmatch.fnmatchcase(host.name, pattern)}
         if not found:
-            raise PlanError(f"--limit {pattern} matches no host", detail="`kubexms hosts` lists the hosts and their roles.")
+            raise PlanError(
+                f"--limit {pattern} matches no host",
+                detail="`kubexms hosts` lists the hosts and their roles.",
+            )
         chosen |= found
     return [host for host in hosts if host.name in chosen]
 

@@ -31,13 +31,17 @@ def moved_since(saved: Plan, fresh: Plan, depends: dict[str, tuple[str, ...]]) -
     for change in saved.effective:
         report = hosts.get(change.host)
         if report is not None and report.status in (HostStatus.UNREACHABLE, HostStatus.MAINTENANCE):
-            found.append(Moved(change.address, change.host, "unreachable", report.error or report.status.value))
+            found.append(
+                Moved(change.address, change.host, "unreachable", report.error or report.status.value)
+            )
             continue
         found += _compare(change, now.get(change.address))
         for name in depends.get(change.address, ()):
             before, after = then.get(name), now.get(name)
             if after is not None and after.effective and (before is None or not before.effective):
-                found.append(Moved(change.address, change.host, "dependency", f"{name} would now be {_did(after)}"))
+                found.append(
+                    Moved(change.address, change.host, "dependency", f"{name} would now be {_did(after)}")
+                )
     return found
 
 
@@ -46,9 +50,21 @@ def _compare(planned: Change, now: Change | None) -> list[Moved]:
     if now is None:
         return [Moved(*where, "spec", "it is not in the spec or the state any more")]
     if now.binding.spec and planned.binding.spec != now.binding.spec:
-        return [Moved(*where, "spec", "its rendered fields changed (documents, variables, facts, outputs or secrets)")]
+        return [
+            Moved(
+                *where,
+                "spec",
+                "its rendered fields changed (documents, variables, facts, outputs or secrets)",
+            )
+        ]
     if not now.effective:
-        return [Moved(*where, "observation", f"the plan would have {_did(planned)} it; the host is as desired already")]
+        return [
+            Moved(
+                *where,
+                "observation",
+                f"the plan would have {_did(planned)} it; the host is as desired already",
+            )
+        ]
     if planned.binding.observation != now.binding.observation:
         return [Moved(*where, "observation", _values(planned, now))]
     if planned.binding.state != now.binding.state:
@@ -70,5 +86,12 @@ def _values(planned: Change, now: Change) -> str:
 
 
 def _did(change: Change) -> str:
-    words = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "run": "run", "forget": "forgotten"}
+    words = {
+        "create": "created",
+        "update": "updated",
+        "replace": "replaced",
+        "delete": "deleted",
+        "run": "run",
+        "forget": "forgotten",
+    }
     return words.get(change.action.value, "left alone")

@@ -62,9 +62,13 @@ def hosts(project: Project, limit: tuple[str, ...] = ()) -> tuple[HostInfo, ...]
     return tuple(found)
 
 
-def graph(project: Project, options: PlanOptions | None = None, *, listener: Listener = lambda event: None) -> StepGraph:
+def graph(
+    project: Project, options: PlanOptions | None = None, *, listener: Listener = lambda event: None
+) -> StepGraph:
     """The order of every step on every host. Asks the hosts, because facts may select steps."""
-    prepared = prepare(project, options or PlanOptions(), project.connector(), project.store.snapshot(), listener=listener)
+    prepared = prepare(
+        project, options or PlanOptions(), project.connector(), project.store.snapshot(), listener=listener
+    )
     return graph_of(project, prepared.planned)
 
 

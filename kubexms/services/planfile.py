@@ -24,8 +24,13 @@ def plan_digest(plan: Plan) -> str:
 
 def write_plan(plan: Plan, path: Path) -> str:
     """Write the plan atomically, mode 0600; returns its digest. Raises `PlanError`."""
-    document = {"format": MAGIC, "version": FORMAT_VERSION, "digest": plan_digest(plan), "plan": plan.to_json()}
-    data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    document = {
+        "format": MAGIC,
+        "version": FORMAT_VERSION,
+        "digest": plan_digest(plan),
+        "plan": plan.to_json(),
+    }
+    data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

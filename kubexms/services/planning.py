@@ -13,7 +13,7 @@ from kubexms.graph.select import select
 from kubexms.plan.assemble import assemble, host_report
 from kubexms.plan.model import Plan, PlanOptions, Reason
 from kubexms.plan.observe import Connector, HostAnswer
-from kubexms.plan.planner import Planned, Planner, PlanListener
+from kubexms.plan.planner import PlanListener, Planned, Planner
 from kubexms.plan.selection import matching
 from kubexms.plan.working import HostWork
 from kubexms.services.project import Project
@@ -61,7 +61,9 @@ def prepare(
         listener=_Relay(listener),
     )
     planned = planner.plan()
-    made = assemble(planned, project.loaded, options, created=now(), selected=_selected(project, planned, options))
+    made = assemble(
+        planned, project.loaded, options, created=now(), selected=_selected(project, planned, options)
+    )
     return Prepared(made, planned, planner)
 
 
@@ -77,7 +79,7 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
         )
         for work in planned.hosts.values()
         for step in work.steps.values()
-        if step.instance.rendered is not None and not leaves(step.change.reason)
+        if not leaves(step.change.reason)
     ]
     return build_graph(project.loaded.pipeline, nodes)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.targets import connection_target
-from kubexms.errors import ConfigError, StateError
+from kubexms.errors import StateError
 from kubexms.plan.conceal import Concealer
 from kubexms.runtime.connect import open_connection, open_readonly, run_local_command
 from kubexms.runtime.protocol import Connection, Fragment, ReadOnlyConnection, Reply
@@ -98,7 +98,7 @@ class _Asking:
     def host(self) -> str:
         return self._connection.host
 
-    def ask(self, fragments: list[Fragment] | tuple[Fragment, ...], *, deadline: float) -> Reply:
+    def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         return self._connection.ask(fragments, deadline=deadline)
 
     def close(self) -> None:
@@ -170,4 +170,4 @@ def _refuse_ephemeral_state(loaded: LoadedProject, environ: Mapping[str, str]) -
         )
 
 
-__all__ = ["ConfigError", "Callable", "HostConnector", "Project", "Settings", "open_project"]
+__all__ = ["Callable", "ConfigError", "HostConnector", "Project", "Settings", "open_project"]

@@ -53,7 +53,8 @@ def select(project: Project, patterns: Sequence[str]) -> list[StepState]:
     chosen = [
         entry
         for text, entry in entries.items()
-        if not patterns or any(text == pattern or Address.parse(text).matches(pattern) for pattern in patterns)
+        if not patterns
+        or any(text == pattern or Address.parse(text).matches(pattern) for pattern in patterns)
     ]
     return sorted(chosen, key=lambda entry: Address.parse(entry.address))
 
@@ -92,7 +93,9 @@ def forget_host(project: Project, host: str, *, lock_timeout: float = 0.0) -> in
     snapshot = project.store.snapshot()
     count = sum(1 for text in snapshot.steps if text.rpartition("@")[2] == host)
     if not count and host not in snapshot.hosts:
-        raise StateError(f"the state knows no host {host}", detail="`kubexms state list` shows what it knows.")
+        raise StateError(
+            f"the state knows no host {host}", detail="`kubexms state list` shows what it knows."
+        )
     with writing(project, "state forget", lock_timeout) as writer:
         writer.remove_host(host)
     return count

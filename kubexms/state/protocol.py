@@ -39,7 +39,9 @@ class StateWriter(Protocol):
         """Before a step's first write."""
         ...
 
-    def close_intent(self, record: StepRecord, *, run: str, entry: StepState | None = None, remove: bool = False) -> None:
+    def close_intent(
+        self, record: StepRecord, *, run: str, entry: StepState | None = None, remove: bool = False
+    ) -> None:
         """The result: closes the intent, stores the result, and stores (or removes) the entry. One transaction.
 
         A failed step keeps its previous entry when `entry` is None; its intent is closed all the same.

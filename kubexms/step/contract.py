@@ -207,7 +207,9 @@ class StepExecutor(ABC, Generic[S]):
         """Paths on the host whose ctime changes when this step changes something."""
         return ()
 
-    def stale(self, spec: S, observation: Observation, recorded: JsonValue, digests: Mapping[str, str]) -> tuple[str, ...]:
+    def stale(
+        self, spec: S, observation: Observation, recorded: JsonValue, digests: Mapping[str, str]
+    ) -> tuple[str, ...]:
         """Names of sources that changed after this step last took them in.
 
         `recorded` is what `remember` returned when kubexms last acted; `digests` are the sources'

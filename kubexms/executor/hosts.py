@@ -1,0 +1,101 @@
+"""The hosts of one run: connected and locked when first needed, rendered anew as outputs become known."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from kubexms.errors import ConnectionFailed
+from kubexms.executor.apply import HostRun
+from kubexms.executor.context import NEVER
+from kubexms.plan.planner import Planned, Planner
+from kubexms.plan.rendered import Instance
+from kubexms.plan.working import PlannedStep
+from kubexms.runtime.facts import FACTS, VOLATILE, parse_facts
+from kubexms.runtime.protocol import Action, Connection, Exchange, RunIdentity
+
+HOST_LOCK_WAIT = 30.0
+"""Seconds to wait for another run that holds a host."""
+
+
+class Writable(Protocol):
+    """Opens connections that can act, one per host."""
+
+    def writable(self, host: str) -> Connection:
+        """The connection of a host."""
+        ...
+
+
+class RunHosts:
+    """The hosts of one run. Thread-safe; each host is used by one worker at a time."""
+
+    def __init__(
+        self, planned: Planned, planner: Planner, connector: Writable, identity: RunIdentity
+    ) -> None:
+        self._planned = planned
+        self._planner = planner
+        self._connector = connector
+        self._identity = identity
+        self._hosts: dict[str, HostRun] = {}
+        self._failed: dict[str, ConnectionFailed] = {}
+        self._lock = threading.Lock()
+        self._render = threading.Lock()
+
+    def get(self, name: str) -> HostRun:
+        """The host, connected, its own lock held. Raises `ConnectionFailed`, each time the same."""
+        with self._lock:
+            known, failed = self._hosts.get(name), self._failed.get(name)
+        if failed is not None:
+            raise failed
+        if known is not None:
+            return known
+        connection = self._connector.writable(name)
+        try:
+            connection.begin(self._identity, wait=HOST_LOCK_WAIT)
+        except ConnectionFailed as error:
+            with self._lock:
+                self._failed[name] = error
+            raise
+        answer = self._planned.hosts[name].answer if name in self._planned.hosts else None
+        facts: Mapping[str, JsonValue] = answer.facts if answer is not None else {}
+        host = HostRun(name, connection, str(facts.get("machine_id", "")), facts)
+        with self._lock:
+            self._hosts[name] = host
+        return host
+
+    def rerender(self, planned: PlannedStep, host: HostRun) -> Instance:
+        """The step with everything that is known by now."""
+        rendered = planned.instance.rendered
+        if not rendered.unknown:
+            return planned.instance
+        if any(waits.startswith("facts") for waits in rendered.unknown.values()):
+            self._ask_facts(host)
+        with self._render:
+            return self._planner.render_again(planned, self._outputs(planned.instance.address.host))
+
+    def _ask_facts(self, host: HostRun) -> None:
+        look = Exchange("facts", (FACTS,), Action(":"), expect=NEVER, verify=False)
+        outcome = host.connection.act(look)
+        if outcome.before and outcome.before[0].records:
+            told = parse_facts(outcome.before[0].records[0])
+            host.facts = {name: value for name, value in told.items() if name not in VOLATILE}
+            with self._render:
+                self._planner.scopes.learn(host.name, host.facts)
+
+    def _outputs(self, host: str) -> dict[str, dict[str, object]]:
+        """Outputs of this run: the host's own by path, all hosts' by address."""
+        with self._lock:
+            hosts = list(self._hosts.values())
+        found: dict[str, dict[str, object]] = {}
+        for other in hosts:
+            for path, outputs in list(other.outputs.items()):
+                found[f"{path}@{other.name}"] = outputs
+                if other.name == host:
+                    found[path] = outputs
+        return found
+
+
+__all__ = ["HOST_LOCK_WAIT", "RunHosts", "Writable"]

@@ -1,0 +1,301 @@
+"""Applying: under the lock, bound by the plan, every result durable before the next step begins."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from kubexms import __version__
+from kubexms.diagnostics import Diagnostic, Severity
+from kubexms.errors import PlanError, StalePlan
+from kubexms.executor.adopt import adoptions, host_states, next_order
+from kubexms.executor.debug import Prompter
+from kubexms.executor.events import (
+    Listener,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    StepResult,
+    StepStatus,
+    Waiting,
+)
+from kubexms.executor.stop import StopSignal
+from kubexms.plan.model import Plan, PlanOptions
+from kubexms.plan.staleness import Moved, moved_since
+from kubexms.services.planfile import plan_digest
+from kubexms.services.planning import Prepared, prepare
+from kubexms.services.project import HostConnector, Project
+from kubexms.services.running import RunSetup, run_changes
+from kubexms.services.state import actor, lock_info
+from kubexms.state.model import LockInfo, RunRecord, StepRecord
+from kubexms.state.protocol import StateWriter
+
+FRESH = 5.0
+"""Seconds that an observation stays fresh: an approval that took longer makes apply look again."""
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How to apply."""
+
+    fail_fast: bool = False
+    on_stale: Literal["refuse", "skip-host"] = "refuse"
+    lock_timeout: float = 0.0
+    resume: bool = False
+    debug: Prompter | None = None
+    digest: str | None = None
+    """The digest that the approver saw; the plan must have it."""
+
+
+@dataclass(frozen=True)
+class ApplyOutcome:
+    """What came of it. `result` is None when nothing was to be done, or it was not approved."""
+
+    plan: Plan
+    result: RunResult | None
+    approved: bool = True
+
+
+def apply(
+    project: Project,
+    options: PlanOptions,
+    apply_options: ApplyOptions,
+    *,
+    saved: Plan | None,
+    approve: Callable[[Plan], bool],
+    listener: Listener,
+    stop: StopSignal,
+) -> ApplyOutcome:
+    """Bring hosts to the declared state, or refuse.
+
+    Raises `StateLocked`, `StalePlan`, `PlanError`, `ConfigError` before anything is touched. What
+    happens on hosts is in the result.
+    """
+    if saved is not None:
+        options = saved.options
+        _check_saved(project, saved, apply_options)
+    connector = project.connector(keep=True)
+    info = lock_info(project, options.operation)
+
+    def waiting(holder: LockInfo) -> None:
+        listener(
+            Waiting(
+                f"the state's lock, held by {holder.who} since {holder.created:%H:%M:%S} for {holder.operation}"
+            )
+        )
+
+    try:
+        with project.store.lock(info, timeout=apply_options.lock_timeout, waiting=waiting) as writer:
+            return _apply_locked(
+                project, options, apply_options, saved, approve, listener, stop, connector, writer
+            )
+    finally:
+        connector.close()
+
+
+def _apply_locked(
+    project: Project,
+    options: PlanOptions,
+    apply_options: ApplyOptions,
+    saved: Plan | None,
+    approve: Callable[[Plan], bool],
+    listener: Listener,
+    stop: StopSignal,
+    connector: HostConnector,
+    writer: StateWriter,
+) -> ApplyOutcome:
+    prepared = prepare(project, options, connector, project.store.snapshot(), listener=listener)
+    if saved is not None:
+        skipped = _bind(project, saved, prepared, apply_options)
+        plan = _narrowed(prepared.plan, saved, skipped)
+    else:
+        plan = prepared.plan
+    _refuse_errors(plan)
+    asked = time.monotonic()
+    if not approve(plan):
+        return ApplyOutcome(plan, None, approved=False)
+    if saved is None and plan.effective and time.monotonic() - asked > FRESH:
+        again = prepare(project, options, connector, project.store.snapshot(), listener=lambda event: None)
+        _refuse_moved(moved_since(plan, again.plan, _dependencies(prepared)))
+        prepared = again
+        plan = _narrowed(again.plan, plan, frozenset())
+    return _execute(project, plan, prepared, apply_options, saved, listener, stop, connector, writer)
+
+
+def _execute(
+    project: Project,
+    plan: Plan,
+    prepared: Prepared,
+    apply_options: ApplyOptions,
+    saved: Plan | None,
+    listener: Listener,
+    stop: StopSignal,
+    connector: HostConnector,
+    writer: StateWriter,
+) -> ApplyOutcome:
+    planned = prepared.planned
+    now = datetime.now(UTC)
+    digest = plan_digest(saved or plan)
+    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    selected = {change.address for change in plan.changes}
+    first = next_order(planned)
+    adopted = adoptions(planned, selected, run=run_id, first_order=first)
+    if planned.previous:
+        writer.move([(old, new) for new, old in planned.previous.items()])
+    hosts = [state for state in host_states(planned, now) if planned.snapshot.hosts.get(state.name) != state]
+    writer.put_hosts(hosts)
+    writer.put_steps(adopted)
+    if not plan.effective and not planned.snapshot.scopes:
+        return ApplyOutcome(plan, None)
+    record = RunRecord(
+        id=run_id,
+        operation="destroy" if plan.options.operation == "destroy" else "apply",
+        actor=actor(),
+        plan_digest=digest,
+        started=now,
+        tool_version=__version__,
+    )
+    kept = plan.model_copy(update={"changes": plan.effective})
+    writer.begin_run(record, plan=kept.to_json())
+    if saved is not None:
+        writer.mark_applied(digest)
+    touched = tuple(sorted({change.host for change in plan.effective}))
+    for work in planned.hosts.values():
+        if work.name not in touched and not planned.snapshot.scopes:
+            connector.release(work.name)
+    listener(RunStarted(run_id, len(plan.effective), touched))
+    setup = RunSetup(
+        project, plan, prepared, connector, writer, run_id, digest, first + len(adopted), record.actor
+    )
+    results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
+    outcome = RunResult(run_id, results, stop.requested, _unreachable(results))
+    _finish(project, planned_hosts=touched, plan=plan, writer=writer, record=record, outcome=outcome)
+    listener(RunFinished(outcome))
+    return ApplyOutcome(plan, outcome)
+
+
+def _finish(
+    project: Project,
+    *,
+    planned_hosts: tuple[str, ...],
+    plan: Plan,
+    writer: StateWriter,
+    record: RunRecord,
+    outcome: RunResult,
+) -> None:
+    gone = {removal.host for removal in plan.removals if removal.allowed}
+    if gone:
+        left = {text.rpartition("@")[2] for text in project.store.snapshot().steps}
+        for host in gone - left:
+            writer.remove_host(host)
+    writer.record([_never_began(r) for r in outcome.results if r.status is StepStatus.SKIPPED], run=record.id)
+    summary: dict[str, int] = {}
+    for result in outcome.results:
+        summary[result.status.value] = summary.get(result.status.value, 0) + 1
+    status: Literal["succeeded", "failed", "interrupted"] = (
+        "interrupted" if outcome.interrupted else "failed" if outcome.failed else "succeeded"
+    )
+    writer.finish_run(
+        record.model_copy(update={"finished": datetime.now(UTC), "status": status, "summary": summary})
+    )
+
+
+def _never_began(result: StepResult) -> StepRecord:
+    return StepRecord(
+        address=result.address,
+        kind=result.kind,
+        action=result.action,
+        status=result.status.value,
+        message=result.message,
+    )
+
+
+# saved plans ------------------------------------------------------------------------------
+def _check_saved(project: Project, saved: Plan, options: ApplyOptions) -> None:
+    digest = plan_digest(saved)
+    if options.digest is not None and options.digest != digest:
+        raise PlanError(
+            f"the plan's digest is {digest}, not {options.digest}",
+            detail="This is not the plan that was approved. Nothing was touched.",
+        )
+    snapshot = project.store.snapshot()
+    known = bool(snapshot.steps or snapshot.applied_plans)
+    if saved.workspace != project.loaded.workspace or (known and saved.lineage != snapshot.meta.lineage):
+        raise PlanError(
+            f"the plan was made for workspace {saved.workspace} with lineage {saved.lineage}, "
+            f"this state is {project.loaded.workspace} with lineage {snapshot.meta.lineage}",
+            detail="Apply it where it was made, or plan here.",
+        )
+    if saved.errored:
+        raise PlanError("the plan holds errors and cannot be applied", detail="`kubexms show` lists them.")
+    begun = digest in snapshot.applied_plans
+    if begun and not options.resume:
+        raise StalePlan(
+            "this plan has been applied already; a plan applies once",
+            detail="If that run did not finish, continue it with `apply --resume`; else plan again.",
+        )
+    if options.resume and not begun:
+        raise PlanError("there is no run of this plan to resume", detail="Apply it without --resume.")
+
+
+def _bind(project: Project, saved: Plan, prepared: Prepared, options: ApplyOptions) -> frozenset[str]:
+    """Refuse what moved since; returns the hosts to leave out. Raises `StalePlan`."""
+    moved = moved_since(saved, prepared.plan, _dependencies(prepared))
+    if options.resume:
+        digest = plan_digest(saved)
+        own = {run.id for run in project.store.runs(limit=1000) if run.plan_digest == digest}
+        mine = {text for text, entry in prepared.planned.snapshot.steps.items() if entry.run in own}
+        mine |= {text for text, intent in prepared.planned.snapshot.intents.items() if intent.run in own}
+        moved = [item for item in moved if item.address not in mine and item.what != "dependency"]
+    if options.on_stale == "skip-host":
+        return frozenset(item.host for item in moved)
+    _refuse_moved(moved)
+    return frozenset()
+
+
+def _dependencies(prepared: Prepared) -> dict[str, tuple[str, ...]]:
+    return {text: (*step.depends_on, *step.data) for text, step in prepared.planned.steps().items()}
+
+
+def _refuse_moved(moved: list[Moved]) -> None:
+    if not moved:
+        return
+    count = len({item.address for item in moved})
+    raise StalePlan(
+        f"the plan is stale: {count} step{'s' if count > 1 else ''} moved since it was made; nothing was touched",
+        diagnostics=[
+            *(
+                Diagnostic(Severity.ERROR, f"{item.address}: {item.what} moved", item.detail, item.address)
+                for item in moved
+            ),
+            Diagnostic(
+                Severity.ERROR,
+                f"the plan is stale: {count} step{'s' if count > 1 else ''} moved since it was made; nothing was touched",
+                "Plan again; or `--on-stale=skip-host` applies it to the hosts on which nothing moved.",
+            ),
+        ],
+    )
+
+
+def _narrowed(fresh: Plan, saved: Plan, skipped: frozenset[str]) -> Plan:
+    """The fresh plan's changes that the saved one has, without the hosts to leave out."""
+    wanted = {change.address for change in saved.effective if change.host not in skipped}
+    changes = tuple(change for change in fresh.changes if not change.effective or change.address in wanted)
+    return fresh.model_copy(update={"changes": changes, "diagnostics": fresh.diagnostics})
+
+
+def _refuse_errors(plan: Plan) -> None:
+    errors = [d for d in plan.diagnostics if d.severity == "error"]
+    if errors:
+        raise PlanError(
+            errors[0].summary,
+            diagnostics=[Diagnostic(Severity.ERROR, d.summary, d.detail, d.address) for d in errors],
+        )
+
+
+def _unreachable(results: tuple[StepResult, ...]) -> dict[str, str]:
+    return {r.address.rpartition("@")[2]: r.message for r in results if r.status is StepStatus.UNREACHABLE}

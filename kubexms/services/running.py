@@ -1,0 +1,136 @@
+"""One run: the changes in their order, then the removals in the reverse of theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubexms.errors import ConfigError
+from kubexms.executor.adopt import observed_digests
+from kubexms.executor.apply import StepApplier
+from kubexms.executor.concurrent import ConcurrentExecutor
+from kubexms.executor.debug import DebugExecutor, Prompter
+from kubexms.executor.events import Listener, StepProgress, StepResult, StepStatus
+from kubexms.executor.hooks import ScopeHooks
+from kubexms.executor.hosts import RunHosts
+from kubexms.executor.job import Executor, Job
+from kubexms.executor.stop import StopSignal
+from kubexms.graph.deletes import DeleteEntry, build_delete_graph
+from kubexms.graph.model import Scope, StepGraph
+from kubexms.plan.model import Change, Plan
+from kubexms.plan.working import PlannedStep
+from kubexms.runtime.protocol import RunIdentity
+from kubexms.services.planning import Prepared, graph_of, leaves
+from kubexms.services.project import HostConnector, Project
+from kubexms.spec.pipeline import HookSpec
+from kubexms.state.protocol import StateWriter
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What one run is made of."""
+
+    project: Project
+    plan: Plan
+    prepared: Prepared
+    connector: HostConnector
+    writer: StateWriter
+    run: str
+    digest: str
+    first_order: int
+    actor: str
+
+
+def run_changes(
+    setup: RunSetup, fail_fast: bool, prompter: Prompter | None, listener: Listener, stop: StopSignal
+) -> tuple[StepResult, ...]:
+    """Carry out the plan; results sorted by address. Removals wait until everything else is done."""
+    planned = setup.prepared.planned
+    steps = planned.steps()
+    lineage = planned.snapshot.meta.lineage
+    identity = RunIdentity(setup.run, setup.actor, setup.digest, lineage)
+    hosts = RunHosts(planned, setup.prepared.planner, setup.connector, identity)
+    changes = {change.address: change for change in setup.plan.effective if change.address in steps}
+    executor: Executor = (
+        DebugExecutor(prompter) if prompter else ConcurrentExecutor(setup.project.parallelism)
+    )
+    applier = StepApplier(
+        setup.writer,
+        planned.conceal,
+        run=setup.run,
+        lineage=lineage,
+        first_order=setup.first_order,
+        rerender=hosts.rerender,
+        progress=lambda step, message: listener(StepProgress(step.change, 0.0, message)),
+        stopping=lambda: stop.now,
+        source_of=lambda step: _source(setup.project, step),
+    )
+    for address, digest in observed_digests(planned):
+        applier.know(address, digest)
+
+    def work(address: str) -> StepResult:
+        step = steps[address]
+        work = planned.hosts[step.change.host]
+        if step.change.address in forgets:
+            return applier.forget(step)
+        seen = work.answer.seen.get(address) if work.answer is not None else None
+        return applier.apply(step, hosts.get(step.change.host), seen)
+
+    forgets = {address for address, change in changes.items() if change.action.value == "forget"}
+    hooks = ScopeHooks(
+        changes,
+        planned.snapshot.scopes,
+        hosts,
+        setup.writer,
+        setup.run,
+        lambda s, h: _render_hook(setup, s, h),
+    )
+    results: list[StepResult] = []
+    phases: list[tuple[StepGraph, dict[str, Change]]] = []
+    coming = {address: change for address, change in changes.items() if not leaves(change.reason)}
+    if coming or planned.snapshot.scopes:
+        phases.append((graph_of(setup.project, planned), coming))
+    leaving = {address: change for address, change in changes.items() if leaves(change.reason)}
+    if leaving:
+        entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
+        graph = build_delete_graph(
+            DeleteEntry(step.instance.address, step.entry.depends_on if step.entry else ())
+            for step in entries
+        )
+        phases.append((graph, leaving))
+    for graph, wanted in phases:
+        job = Job(
+            graph,
+            wanted,
+            work,
+            hooks=hooks,
+            fail_fast=fail_fast,
+            on_event=listener,
+            stop=stop,
+            abort=setup.connector.interrupt,
+        )
+        results += executor.execute(job)
+        if fail_fast and any(result.status is StepStatus.FAILED for result in results):
+            break
+    return tuple(sorted(results, key=lambda result: result.address))
+
+
+def _order(step: PlannedStep) -> int:
+    return step.entry.order if step.entry is not None else 0
+
+
+def _source(project: Project, step: PlannedStep) -> str:
+    address = step.instance.address
+    where = project.loaded.sources.lookup(address.module, address.task, address.step)
+    return f"{where.filename}:{where.line}" if where is not None else ""
+
+
+def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> str:
+    """A hook's shell. On the controller, `host` is the first host of the inventory."""
+    loaded = setup.project.loaded
+    module = scope.module or (loaded.pipeline.modules[0].name if loaded.pipeline.modules else "")
+    host = scope.host or loaded.inventory.hosts[0].name
+    names = setup.prepared.planner.scopes.scope(module, host)
+    result = setup.prepared.planner.engine(module).render(hook.run, names)
+    if result.unknown:
+        raise ConfigError(f"hook {hook.name} needs {min(result.unknown)}, which is not known")
+    return str(result.value)
