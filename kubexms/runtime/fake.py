@@ -81,7 +81,7 @@ class ScriptedConnection:
     def host(self) -> str:
         return self._host
 
-    def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:  # noqa: ARG002
+    def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         self._check()
         if self._record:
             self.asked.append(tuple(fragments))
@@ -104,7 +104,7 @@ class ScriptedConnection:
                 found = self._answers[max(keys, key=len)]
         return found if isinstance(found, Answer) else Answer(tuple(found))
 
-    def begin(self, run: RunIdentity, *, wait: float) -> None:  # noqa: ARG002
+    def begin(self, run: RunIdentity, *, wait: float) -> None:
         self._check()
         self.runs.append(run)
 
@@ -150,7 +150,7 @@ class ScriptedConnection:
         self.uploads.append((name, source))
         return f"/var/lib/kubexms/staging/scripted/{name}"
 
-    def reconnect(self, *, timeout: float) -> None:  # noqa: ARG002
+    def reconnect(self, *, timeout: float) -> None:
         self.reconnected += 1
         self._check()
 

@@ -139,7 +139,7 @@ class LocalTransport:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = {**os.environ, **(environment or {})}
 
-    def open(self, command: str, *, timeout: float) -> LocalChannel:  # noqa: ARG002
+    def open(self, command: str, *, timeout: float) -> LocalChannel:
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", command],

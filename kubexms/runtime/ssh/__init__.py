@@ -1,0 +1,1 @@
+"""SSH as a transport: the only place where paramiko is used."""
