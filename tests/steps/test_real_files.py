@@ -173,7 +173,7 @@ class TestDirectory:
         assert action is not None
         outcome = host.sandbox.act(action)
         assert outcome.status != 0
-        assert b"cannot be removed" in outcome.stderr
+        assert b"is not removed" in outcome.stderr
         host.undo(DirectorySpec(path=str(path), force=True), prior)
         assert not path.exists()
 

@@ -167,7 +167,7 @@ def _removal(path: str, *, force: bool) -> str:
         f"fi\n"
         f"rm -rf -- {name}"
         if force
-        else f"rmdir -- {name} || fail {name} \"cannot be removed; 'force: true' removes it with all it holds\""
+        else f"rmdir -- {name} || fail {name} \"is not removed; 'force: true' removes it with all it holds\""
     )
     return (
         f"if [ -L {name} ]; then rm -f -- {name}\n"
