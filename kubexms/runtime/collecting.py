@@ -57,6 +57,9 @@ class AnswerCollector:
     def take_canonical(self, index: int, body: bytes) -> None:
         """All records of fragment `index` as canonical bytes."""
         pending = self._pending[index]
+        pending.ended = True
+        if self.running == index:
+            self.running = self.pid = None
         while body:
             header, _, body = body.partition(b"\n")
             status, _, length = header.partition(b" ")
@@ -67,7 +70,6 @@ class AnswerCollector:
                 return
             pending.records.append(Record(_number(status), body[: int(length)]))
             body = body[int(length) + 1 :]
-        pending.ended = True
 
     def _record(self, pending: _Pending, index: int, frame: Frame) -> None:
         status = frame.arguments[1]

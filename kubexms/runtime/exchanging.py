@@ -91,8 +91,12 @@ def action_text(action: Action, staged: Mapping[str, str]) -> str:
             """*) printf 'no such payload: %s\\n' "$1" >&2; return 1 ;;""",
             "esac",
             "}",
+            # as a function: a text that was cut short would not be run at all
+            "kx_action() {",
             "set -eu",
             action.script,
+            "}",
+            "kx_action",
             "#kx-end",
         ]
     )

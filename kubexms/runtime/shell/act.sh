@@ -63,8 +63,8 @@ kx_listen() {
                 printf '%s D %s %s 0\n\n' "$kx_m" "$kx_a" "$?" >&3
             else
                 {
-                    (eval "${kx_body%.}")
-                    printf '%s D %s %s 0\n\n' "$kx_m" "$kx_a" "$?" >&3
+                    trap 'printf "%s D %s %s 0\n\n" "$kx_m" "$kx_a" "$?" >&6' EXIT
+                    eval "${kx_body%.}"
                 } </dev/null 4<&- &
                 kx_worker=$!
             fi
@@ -155,7 +155,10 @@ kx_save() {
     for kx_path in "$@"; do
         kx_f=$KX_BACKUP/$kx_index
         kx_index=$((kx_index + 1))
-        if [ -f "$kx_f.path" ] && [ "$(cat "$kx_f.path")" = "$kx_path" ]; then continue; fi
+        if [ -f "$kx_f.path" ]; then
+            IFS= read -r kx_line <"$kx_f.path"
+            [ "$kx_line" != "$kx_path" ] && [ "$(cat "$kx_f.path")" != "$kx_path" ] || continue
+        fi
         kx_marks=1
         rm -rf -- "$kx_f" "$kx_f.path"
         if [ -e "$kx_path" ] || [ -L "$kx_path" ]; then
@@ -177,8 +180,8 @@ kx_save() {
 }
 
 kx_act() {
-    exec 5>>"$kx_dir/o" 7>>"$kx_dir/e" 8>>"$kx_dir/v"
-    rm -f -- "$kx_dir/o" "$kx_dir/e" "$kx_dir/v"
+    exec 5>>"$kx_dir/o$kx_a" 7>>"$kx_dir/e$kx_a" 8>>"$kx_dir/v$kx_a"
+    rm -f -- "$kx_dir/o$kx_a" "$kx_dir/e$kx_a" "$kx_dir/v$kx_a" 5>&- 6>&- 7>&- 8>&- 9>&- &
     export KX_BACKUP
     printf '%s\n' "$kx_script" | kx_action_shell >&5 2>&7 3>&- 4<&- 5>&- 6>&- 7>&- &
     kx_pid=$!
@@ -200,7 +203,7 @@ kx_act() {
 
 kx_action_shell() {
     if [ -z "$kx_user" ]; then
-        exec setsid sh -c "$kx_evaluate"
+        exec setsid sh -c "$kx_source"
     elif [ "$kx_uid" != 0 ]; then
         exec setsid sudo -n -u "$kx_user" -- sh -c "$kx_evaluate"
     elif command -v runuser >/dev/null; then

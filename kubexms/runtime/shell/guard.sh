@@ -92,7 +92,7 @@ kx_check() {
 kx_check_shell() {
     if [ "$kx_mode" = unavailable ]; then ulimit -f 65536 2>/dev/null; fi
     if [ -z "$1" ]; then
-        exec $kx_drop setsid sh -c "$kx_evaluate"
+        exec $kx_drop setsid sh -c "$kx_source"
     elif [ "$kx_uid" != 0 ]; then
         kx_meta='6>&1'
         [ -z "$kx_bare" ] || kx_meta='6>/dev/null'

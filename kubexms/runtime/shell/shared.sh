@@ -6,6 +6,8 @@
 # fd 3      takes the records; fd 6 takes every other frame
 
 kx_evaluate='kx_text=$(cat); case $kx_text in *"#kx-end") eval "$kx_text" ;; *) exit 125 ;; esac'
+# the same without a process more, for a shell of the same user: another one may not open the pipe again
+kx_source='. /proc/self/fd/0'
 
 kx_prefix() {
     if [ -n "$kx_bare" ]; then kx_pre=; else kx_pre="$kx_m R $1 "; fi
@@ -23,7 +25,8 @@ kx_fragment() {
         set --
         eval "$kx_script"
     )
-    printf '%s E %s %s 0\n\n' "$kx_m" "$1" "$?" >&6
+    kx_status=$?
+    [ -n "$kx_bare" ] || printf '%s E %s %s 0\n\n' "$kx_m" "$1" "$kx_status" >&6
 }
 
 # kx_nested_text LINE...: the text that a nested shell evaluates.
