@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
+from kubexms.config.secrets import SecretResolver
 from kubexms.config.template import TemplateEngine, Unknown
 from kubexms.plan.bind import Binder
 from kubexms.plan.checks import check
@@ -60,6 +61,7 @@ class Planner:
         connector: Connector,
         options: PlanOptions,
         *,
+        resolver: SecretResolver,
         parallelism: int,
         listener: PlanListener | None = None,
     ) -> None:
@@ -80,7 +82,7 @@ class Planner:
         self._works_by_name: dict[str, HostWork] = {}
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
-        self.scopes = Scopes(project, facts)
+        self.scopes = Scopes(project, facts, resolver)
 
     def engine(self, module: str) -> TemplateEngine:
         """The template engine for a module's documents."""

@@ -7,8 +7,11 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from kubexms.config.expansion import ModuleScope
 from kubexms.config.project import LoadedProject
-from kubexms.config.template import Sensitive, TemplateEngine, Unknown
+from kubexms.config.secrets import SecretResolver
+from kubexms.config.template import Deferred, Sensitive, TemplateEngine, Unknown, has_template
+from kubexms.config.variables import ResolvedVariable
 from kubexms.spec.inventory import Host
 
 Facts: TypeAlias = Mapping[str, JsonValue]
@@ -35,8 +38,9 @@ class Scopes:
     Not thread-safe. Facts of a host that nobody has asked yet are `Unknown`.
     """
 
-    def __init__(self, project: LoadedProject, facts: Mapping[str, Facts]) -> None:
+    def __init__(self, project: LoadedProject, facts: Mapping[str, Facts], resolver: SecretResolver) -> None:
         self._project = project
+        self._resolver = resolver
         self._hosts = {host.name: host for host in project.inventory.hosts}
         self._facts = dict(facts)
         self._views = {name: host_view(host, self._facts.get(name)) for name, host in self._hosts.items()}
@@ -95,14 +99,25 @@ class Scopes:
         return self._vars[key]
 
     def _merge(self, module: str, host: str) -> dict[str, object]:
+        return self._scope_vars(self._project.scopes[module], host)
+
+    def _scope_vars(self, scope: ModuleScope, host: str) -> dict[str, object]:
+        """The vars of one module: what inventories say gives way only to values that were given for the run."""
         values: dict[str, object] = {}
         over: dict[str, object] = {}
-        for name, variable in self._project.scopes[module].variables.items():
-            value: object = Sensitive(variable.value) if variable.sensitive else variable.value
-            (values if variable.source in _OWN_SOURCES else over)[name] = value
+        for name, variable in scope.variables.items():
+            given = variable.source not in _OWN_SOURCES
+            (over if given else values)[name] = self._value(scope, name, variable, host)
         return {**values, **self._hosts[host].vars, **over}
 
-
-def engine_for(project: LoadedProject, module: str) -> TemplateEngine:
-    """The template engine for documents of a module's directory."""
-    return TemplateEngine(project.scopes[module].base_dir)
+    def _value(self, scope: ModuleScope, name: str, variable: ResolvedVariable, host: str) -> object:
+        if variable.secret is not None:
+            reference, base = variable.secret, scope.base_dir
+            return Deferred(lambda: self._resolver.resolve(reference, base))
+        if variable.source == "with" and scope.outer is not None and has_template(variable.value):
+            outer = {"vars": self._scope_vars(scope.outer, host), "host": self._views[host], "hosts": self._everyone}
+            result = TemplateEngine(scope.outer.base_dir).render(variable.value, outer)
+            if result.unknown:
+                return Unknown(min(result.unknown))
+            return Sensitive(result.value) if result.sensitive or variable.sensitive else result.value
+        return Sensitive(variable.value) if variable.sensitive else variable.value

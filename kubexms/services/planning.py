@@ -57,6 +57,7 @@ def prepare(
         project.concealer(),
         connector,
         options,
+        resolver=project.resolver,
         parallelism=project.parallelism,
         listener=_Relay(listener),
     )

@@ -42,8 +42,11 @@ class HostConnector:
     an apply connects once per host. What is handed out for asking has no method that writes.
     """
 
-    def __init__(self, hosts: Mapping[str, Host], resolver: SecretResolver, *, keep: bool = False) -> None:
+    def __init__(
+        self, hosts: Mapping[str, Host], resolver: SecretResolver, root: Path, *, keep: bool = False
+    ) -> None:
         self._hosts = dict(hosts)
+        self._root = root
         self._resolver = resolver
         self._keep = keep
         self._open: dict[str, Connection] = {}
@@ -56,14 +59,14 @@ class HostConnector:
     def readonly(self, host: str) -> ReadOnlyConnection:
         """A connection that cannot write; connects at its first question."""
         if not self._keep:
-            return open_readonly(connection_target(self._hosts[host], self._resolver))
+            return open_readonly(connection_target(self._hosts[host], self._resolver, self._root))
         return _Asking(self.writable(host))
 
     def writable(self, host: str) -> Connection:
         """The connection that can act, one per host; connects when first used."""
         with self._lock:
             if host not in self._open:
-                self._open[host] = open_connection(connection_target(self._hosts[host], self._resolver))
+                self._open[host] = open_connection(connection_target(self._hosts[host], self._resolver, self._root))
             return self._open[host]
 
     def release(self, host: str) -> None:
@@ -126,7 +129,7 @@ class Project:
         for name, state in self.store.snapshot().hosts.items():
             if name not in hosts:
                 hosts[name] = Host(name=name, connection=ConnectionSpec.model_validate(state.connection))
-        return HostConnector(hosts, self.resolver, keep=keep)
+        return HostConnector(hosts, self.resolver, self.loaded.root, keep=keep)
 
     def concealer(self) -> Concealer:
         """Digests under this state's key."""
@@ -153,11 +156,14 @@ def open_project(settings: Settings, *, registry: Registry | None = None, writes
         environ=settings.environ,
         registry=registry,
         run_command=run_local_command,
+        untrusted=settings.untrusted,
     )
     if writes:
         _refuse_ephemeral_state(loaded, settings.environ)
     store = open_store(loaded.state_dir, loaded.workspace)
-    resolver = SecretResolver(loaded.root, settings.environ, untrusted=settings.untrusted)
+    resolver = SecretResolver(
+        loaded.root, settings.environ, run_local_command, untrusted=settings.untrusted
+    )
     return Project(settings, loaded, registry, store, resolver)
 
 
@@ -170,4 +176,3 @@ def _refuse_ephemeral_state(loaded: LoadedProject, environ: Mapping[str, str]) -
         )
 
 
-__all__ = ["Callable", "ConfigError", "HostConnector", "Project", "Settings", "open_project"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol, Self, cast, runtime_checkable
 
-from pydantic import Field, JsonValue, ValidationInfo, model_serializer, model_validator
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
@@ -132,17 +132,27 @@ class StepSpec(FrozenModel):
     def _gather_args(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or "args" in value:
             return value
-        common = {name for name in cls.model_fields if name != "args"}
-        aliases = {cast(str, cls.model_fields[name].alias) for name in common}
-        args = {k: v for k, v in value.items() if k not in common | aliases}
+        args = {k: v for k, v in value.items() if k not in COMMON_STEP_FIELDS}
         rest = {k: v for k, v in value.items() if k not in args}
         return {**rest, "args": args}
 
     @model_validator(mode="after")
     def _check_args(self, info: ValidationInfo) -> Self:
         checker = (info.context or {}).get("registry") if isinstance(info.context, Mapping) else None
+        taken = sorted(self.args.keys() & COMMON_STEP_FIELDS)
+        if taken:
+            raise PydanticCustomError(
+                "reserved_field", "'{name}' is a field of every step, not of its kind", {"name": taken[0]}
+            )
         if isinstance(checker, KindChecker):
-            checker.check_args(self.kind, self.args)
+            try:
+                checker.check_args(self.kind, self.args)
+            except ValidationError as error:
+                # pydantic would put the whole inner report into one message
+                first = error.errors(include_url=False, include_input=False)[0]
+                field = ".".join(str(item) for item in first["loc"])
+                values = {"field": field, "message": str(first["msg"]).removeprefix("Value error, ")}
+                raise PydanticCustomError("step_field", "{field}: {message}", values) from None
         return self
 
     @model_serializer(mode="wrap")
@@ -152,11 +162,22 @@ class StepSpec(FrozenModel):
         return {**data, **args}
 
 
+COMMON_STEP_FIELDS: frozenset[str] = frozenset(
+    spelling
+    for name, info in StepSpec.model_fields.items()
+    for spelling in (name, cast(str, info.alias))
+    if name != "args"
+) | {"args"}
+"""Names, as documents and as Python write them, that no kind can use for a field of its own."""
+
+
 def _unique(what: str, names: list[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise PydanticCustomError("duplicate_name", "duplicate {what} name '{name}'", {"what": what, "name": name})
+            raise PydanticCustomError(
+                "duplicate_name", "duplicate {what} name '{name}'", {"what": what, "name": name}
+            )
         seen.add(name)
 
 

@@ -1,0 +1,47 @@
+"""What a failed model check (pydantic) means to the person who wrote the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from kubexms.config.yaml import Document, Path
+from kubexms.diagnostics import Diagnostic
+from kubexms.spec.base import Json
+
+
+def model_errors(
+    error: ValidationError, document: Document, prefix: Path, is_secret: Callable[[Path], bool]
+) -> Iterator[Diagnostic]:
+    """One diagnostic per problem, placed in the document below `prefix`."""
+    value = _value_at(document.value, prefix)
+    for item in error.errors(include_url=False, include_input=False):
+        path = (*prefix, *_real_path(value, item["loc"]))
+        secret = is_secret(path)
+        message = str(item["msg"]).removeprefix("Value error, ")
+        if secret and not item["type"].startswith(("missing", "extra")):
+            message = "not a valid value"
+        summary, _, detail = message.partition("\n")
+        first, colon, rest = summary.partition(". ")
+        summary, detail = (first, rest) if colon and not detail else (summary, detail)
+        yield document.error(path, summary.rstrip("."), detail, show=not secret)
+
+
+def _value_at(value: Json, path: Sequence[str | int]) -> Any:
+    current: Any = value
+    for item in path:
+        current = current[item]
+    return current
+
+
+def _real_path(value: Any, location: Sequence[str | int]) -> Iterator[str | int]:
+    """The part of pydantic's location that is there; names of union branches and the like are not."""
+    for item in location:
+        if isinstance(value, dict) and item in value:
+            yield item
+            value = value[item]
+        elif isinstance(value, list) and isinstance(item, int) and item < len(value):
+            yield item
+            value = value[item]

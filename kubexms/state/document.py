@@ -1,0 +1,129 @@
+"""`state pull` and `state push`: the whole state as one versioned JSON document.
+
+The top level has `version`, `serial` and `lineage`, as Terraform's has: stores of such documents (GitLab)
+tell versions by them. The key for digests of sensitive values is part of it: treat the document as secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue, ValidationError
+from sqlalchemy import Connection
+
+from kubexms.errors import StateError, StateVersionError
+from kubexms.spec.base import FrozenModel
+from kubexms.state.model import (
+    STATE_VERSION,
+    HostState,
+    Intent,
+    OpenScope,
+    RunRecord,
+    StateMeta,
+    StateSnapshot,
+    StepState,
+)
+from kubexms.state.rows import plain, put, text_of
+from kubexms.state.schema import APPLIED, CONTENT, HOSTS, INTENTS, META, RESULTS, RUNS, SCOPES, STEPS
+
+
+class StateDocument(FrozenModel):
+    """The document's shape."""
+
+    version: int
+    lineage: str
+    serial: int
+    workspace: str = "default"
+    key: str
+    """Hexadecimal; secret."""
+    steps: dict[str, StepState] = {}
+    hosts: dict[str, HostState] = {}
+    intents: dict[str, Intent] = {}
+    scopes: dict[str, OpenScope] = {}
+    applied_plans: tuple[str, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadDocument:
+    """A checked document."""
+
+    snapshot: StateSnapshot
+    runs: tuple[RunRecord, ...]
+    key: bytes
+
+    def write(self, connection: Connection) -> None:
+        """Replace everything in the caller's transaction; results of runs are kept."""
+        for table in CONTENT:
+            if table is not RESULTS:
+                connection.execute(table.delete())
+        meta = self.snapshot.meta
+        values = {
+            "version": str(STATE_VERSION),
+            "lineage": meta.lineage,
+            "serial": str(meta.serial),
+            "key": self.key.hex(),
+        }
+        put(connection, META, [{"name": name, "value": value} for name, value in values.items()])
+        put(connection, STEPS, [{"address": n, "data": text_of(m)} for n, m in self.snapshot.steps.items()])
+        put(connection, HOSTS, [{"name": n, "data": text_of(m)} for n, m in self.snapshot.hosts.items()])
+        put(
+            connection,
+            INTENTS,
+            [{"address": n, "data": text_of(m)} for n, m in self.snapshot.intents.items()],
+        )
+        put(connection, SCOPES, [{"scope": n, "data": text_of(m)} for n, m in self.snapshot.scopes.items()])
+        put(connection, APPLIED, [{"digest": digest} for digest in self.snapshot.applied_plans])
+        rows = [
+            {"id": r.id, "started": r.started.isoformat(), "data": text_of(r), "plan": None}
+            for r in self.runs
+        ]
+        put(connection, RUNS, rows)
+
+
+def write_document(snapshot: StateSnapshot, runs: Sequence[RunRecord], key: bytes) -> dict[str, JsonValue]:
+    """The document of a state."""
+    meta = snapshot.meta
+    return {
+        "version": STATE_VERSION,
+        "lineage": meta.lineage,
+        "serial": meta.serial,
+        "workspace": meta.workspace,
+        "key": key.hex(),
+        "steps": plain(snapshot.steps),
+        "hosts": plain(snapshot.hosts),
+        "intents": plain(snapshot.intents),
+        "scopes": plain(snapshot.scopes),
+        "appliedPlans": list(snapshot.applied_plans),
+        "runs": [run.to_json() for run in runs],
+    }
+
+
+def read_document(document: Mapping[str, JsonValue]) -> ReadDocument:
+    """Check a document. Raises `StateVersionError` for a newer one, `StateError` for one that is none."""
+    version = document.get("version")
+    if isinstance(version, int) and version > STATE_VERSION:
+        raise StateVersionError(
+            f"the document has version {version}, and this kubexms knows versions up to {STATE_VERSION}",
+            detail="It was written by a newer kubexms: use that one. Nothing was changed.",
+        )
+    try:
+        read = StateDocument.from_json(dict(document))
+        key = bytes.fromhex(read.key)
+    except (ValidationError, ValueError) as error:
+        problem = error.errors()[0] if isinstance(error, ValidationError) else None
+        where = ".".join(map(str, problem["loc"])) if problem else "key"
+        raise StateError(
+            f"this is not a state document: {where}: {problem['msg'] if problem else error}"
+        ) from error
+    meta = StateMeta(lineage=read.lineage, serial=read.serial, workspace=read.workspace)
+    snapshot = StateSnapshot(
+        meta=meta,
+        steps=read.steps,
+        hosts=read.hosts,
+        intents=read.intents,
+        scopes=read.scopes,
+        applied_plans=read.applied_plans,
+    )
+    return ReadDocument(snapshot, read.runs, key)
