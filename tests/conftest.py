@@ -63,7 +63,7 @@ class Progress:
         if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
             return "passed", "", ""
         if report.skipped and not hasattr(report, "wasxfail"):
-            return "skipped", "", ""
+            return "skipped", "", "SKIPPED"  # the word is for the summary
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -168,7 +168,7 @@ def test_the_wire_can_be_slow_and_cut(fresh_host: FreshHost) -> None:
     echoed = fleet.exec([*fleet.ssh_argv(host), "cat"], stdin=payload)
     assert echoed.stdout == payload, "large segments cross whole"
     host.netem_clear()
-    assert _exchange_seconds(fleet, host) < 0.3
+    assert min(_exchange_seconds(fleet, host) for _ in range(3)) < 0.2
     host.disconnect()
     cut = fleet.exec(["timeout", "1", "bash", "-c", f"</dev/tcp/{host.address}/22"])
     assert cut.returncode in (1, 124)
@@ -203,7 +203,7 @@ def test_what_a_dead_run_left_is_removed_by_the_next() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as dying:
         assert dying.stdout is not None
         name = dying.stdout.readline().strip()
+        assert _traces(name)  # now: once it is dead, any other run on this machine may remove them
         dying.send_signal(signal.SIGKILL)
-    assert _traces(name)
     with Fleet():
         assert _traces(name) == []
