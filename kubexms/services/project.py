@@ -66,7 +66,9 @@ class HostConnector:
         """The connection that can act, one per host; connects when first used."""
         with self._lock:
             if host not in self._open:
-                self._open[host] = open_connection(connection_target(self._hosts[host], self._resolver, self._root))
+                self._open[host] = open_connection(
+                    connection_target(self._hosts[host], self._resolver, self._root)
+                )
             return self._open[host]
 
     def release(self, host: str) -> None:
@@ -161,9 +163,7 @@ def open_project(settings: Settings, *, registry: Registry | None = None, writes
     if writes:
         _refuse_ephemeral_state(loaded, settings.environ)
     store = open_store(loaded.state_dir, loaded.workspace)
-    resolver = SecretResolver(
-        loaded.root, settings.environ, run_local_command, untrusted=settings.untrusted
-    )
+    resolver = SecretResolver(loaded.root, settings.environ, run_local_command, untrusted=settings.untrusted)
     return Project(settings, loaded, registry, store, resolver)
 
 
@@ -174,5 +174,3 @@ def _refuse_ephemeral_state(loaded: LoadedProject, environ: Mapping[str, str]) -
             detail=f"A runner forgets {loaded.state_dir}. Keep it on a volume that survives, and say so with "
             "spec.state.allowLocalInCi: true in the Project document.",
         )
-
-

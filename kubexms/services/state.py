@@ -6,15 +6,17 @@ import getpass
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+
+from pydantic import JsonValue
 
 from kubexms import __version__
 from kubexms.errors import StateError
 from kubexms.services.project import Project
 from kubexms.spec.address import Address
-from kubexms.state.model import LockInfo, StepState
+from kubexms.state.model import LockInfo, StepRecord, StepState
 from kubexms.state.protocol import StateWriter
 
 
@@ -99,3 +101,46 @@ def forget_host(project: Project, host: str, *, lock_timeout: float = 0.0) -> in
     with writing(project, "state forget", lock_timeout) as writer:
         writer.remove_host(host)
     return count
+
+
+def accept(project: Project, pattern: str, *, lock_timeout: float = 0.0) -> list[str]:
+    """Take interrupted steps as done: their intents become entries. Raises `StateError` if none matches."""
+    snapshot = project.store.snapshot()
+    chosen = {
+        text: intent
+        for text, intent in snapshot.intents.items()
+        if text == pattern or Address.parse(text).matches(pattern)
+    }
+    if not chosen:
+        raise StateError(
+            f"no interrupted step matches {pattern}", detail="`kubexms plan` names interrupted steps."
+        )
+    order = max((entry.order for entry in snapshot.steps.values()), default=0) + 1
+    with writing(project, "state accept", lock_timeout) as writer:
+        for number, (text, intent) in enumerate(sorted(chosen.items())):
+            entry = StepState(
+                address=text,
+                kind=intent.kind,
+                spec=intent.spec,
+                spec_digest=intent.spec_digest,
+                prior=intent.prior,
+                touched=True,
+                object_id=intent.object_id,
+                machine_id=intent.machine_id,
+                order=order + number,
+                run=intent.run,
+                updated=datetime.now(UTC),
+            )
+            record = StepRecord(
+                address=text, kind=intent.kind, action=intent.action, status="ok", message="accepted"
+            )
+            writer.close_intent(record, run=intent.run, entry=entry)
+    return sorted(chosen)
+
+
+def replace(
+    project: Project, document: Mapping[str, JsonValue], *, force: bool = False, lock_timeout: float = 0.0
+) -> None:
+    """Replace the state by a document, under the lock. Raises `StateError` and `StateVersionError`."""
+    with writing(project, "state push", lock_timeout):
+        project.store.push(document, force=force)
