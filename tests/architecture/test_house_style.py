@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINES_AT_MOST = 400
-NAMES_THAT_SAY_NOTHING = ("util", "utils", "manager", "helper", "helpers", "misc", "common")
+NAMES_THAT_SAY_NOTHING = ("util", "utils", "manager", "managers", "helper", "helpers")
 
 
 def _sources() -> list[Path]:

@@ -48,9 +48,9 @@ def processes(groups: Iterable[Path]) -> set[int]:
     """Return the ids of the live processes in the groups and below them."""
     found: set[int] = set()
     for group in groups:
-        for listing in group.rglob("cgroup.procs"):
+        for directory in _tree(group):
             try:
-                found.update(int(pid) for pid in listing.read_text().split())
+                found.update(int(pid) for pid in (directory / "cgroup.procs").read_text().split())
             except OSError:  # the group is going away
                 continue
     return found
@@ -77,13 +77,17 @@ def remove(parent: Path, *, timeout: float = 5) -> None:
     """Remove a fleet's group and all below it; waits for the last processes, which may still be exiting."""
     deadline = time.monotonic() + timeout
     while parent.exists():
-        for directory in sorted((d for d in parent.rglob("*") if d.is_dir()), reverse=True):
+        for directory in sorted(_tree(parent), reverse=True):
             _rmdir(directory)
-        _rmdir(parent)
         if time.monotonic() > deadline:
             raise TimeoutError(f"{parent} cannot be removed")
         if parent.exists():
             time.sleep(0.02)
+
+
+def _tree(top: Path) -> list[Path]:
+    """List a directory and those below it; unlike Path.rglob, os.walk bears that they vanish meanwhile."""
+    return [Path(directory) for directory, _, _ in os.walk(top)]
 
 
 def _rmdir(directory: Path) -> None:

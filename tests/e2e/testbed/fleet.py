@@ -143,7 +143,10 @@ class Fleet:
         env: Mapping[str, str] | None = None,
         **options: Any,
     ) -> subprocess.Popen[str]:
-        """Start a program inside the fleet's network; its pid is the program's. `options` are Popen's."""
+        """Start a program inside the fleet's network; its pid is the program's. `options` are Popen's.
+
+        Use it as a context manager, or close its pipes and wait: what is left open fails a later test.
+        """
         environment = os.environ | dict(env or {})
         return subprocess.Popen(self._in_network(argv), cwd=cwd, env=environment, text=True, **options)
 
