@@ -21,7 +21,6 @@ Clock = Callable[[], float]
 
 _KILL_GRACE = 5.0
 """Seconds that the far side has to end a fragment; after that the rest is given up."""
-_STDERR_KEPT = 1 << 16
 
 
 class Asking:
@@ -37,7 +36,7 @@ class Asking:
         self._until = until
         self._clock = clock
         self._reader = FrameReader(marker)
-        self._stderr = bytearray()
+        self._complaints = _Complaints(marker, self._collector)
         self._running: int | None = None
         self._limit = 0.0
         self._killed = False
@@ -57,13 +56,13 @@ class Asking:
             if now >= self._until or not self._keep_time(now):
                 break
             received = self._channel.receive(max(0.0, min(self._until, self._next_limit()) - now))
-            self._stderr = (self._stderr + received.stderr)[-_STDERR_KEPT:]
+            self._complaints.feed(received.stderr)
             for frame in self._reader.feed(received.stdout):
                 self._take(frame)
             ended = received.ended
         if not self._spoke and (ended or (not sent and self._clock() < self._until)):
             raise self._silence()
-        self._split_errors()
+        self._complaints.end()
         reason = Failure.MALFORMED if ended else Failure.DEADLINE
         return self._collector.answers(complete=self._complete, reason=reason)
 
@@ -102,18 +101,52 @@ class Asking:
         self._limit = self._clock() + _KILL_GRACE
         self._channel.send(b"%d\n" % self._collector.pid, timeout=1.0)
 
-    def _split_errors(self) -> None:
-        """stderr is one stream: a line with the marker says whose it is from there on."""
-        parts = re.split(rb"(?:^|(?<=\n))" + self._marker.encode() + rb" (\d+)\n", bytes(self._stderr))
-        for index, text in zip(parts[1::2], parts[2::2], strict=True):
-            if text:
-                self._collector.errors(int(index), text)
-
     def _silence(self) -> ProtocolError:
-        said = bytes(self._stderr[-2000:]).decode("utf-8", "replace").strip()
+        said = self._complaints.unclaimed()
         status = self._channel.exit_status(1.0)
         return ProtocolError(
             "the host did not start a POSIX shell for kubexms",
             detail=f"exit status {status}; it said: {said or 'nothing'}. Check the user's login shell and "
             "start-up files, and that the host has sh and coreutils.",
         )
+
+
+class _Complaints:
+    """stderr is one stream: a line with the marker says whose it is from there on."""
+
+    def __init__(self, marker: str, collector: AnswerCollector) -> None:
+        self._line = re.compile(rb"(?:\A|(?<=\n))" + marker.encode() + rb" (\d+)\n")
+        self._longest = len(marker) + 16
+        self._collector = collector
+        self._index: int | None = None
+        self._rest = b""
+        self._before = b""
+
+    def feed(self, data: bytes) -> None:
+        """More of the stream. A piece that may be the beginning of a line with the marker is held back."""
+        *whole, (self._index, rest) = self._split(self._rest + data)
+        for index, text in whole:
+            self._give(index, text)
+        keep = max(0, len(rest) - self._longest)
+        self._give(self._index, rest[:keep])
+        self._rest = rest[keep:]
+
+    def _split(self, data: bytes) -> list[tuple[int | None, bytes]]:
+        parts = self._line.split(data)
+        owners = [self._index, *(int(number) for number in parts[1::2])]
+        return list(zip(owners, parts[::2], strict=True))
+
+    def _give(self, index: int | None, text: bytes) -> None:
+        if index is None:
+            self._before = (self._before + text)[-2000:]
+        elif text:
+            self._collector.errors(index, text)
+
+    def end(self) -> None:
+        """Nothing follows."""
+        self._give(self._index, self._rest)
+        self._rest = b""
+
+    def unclaimed(self) -> str:
+        """What was said before any fragment: by the login shell, or instead of it."""
+        return (self._before + self._rest).decode("utf-8", "replace").strip()[-2000:]

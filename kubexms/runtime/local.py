@@ -16,6 +16,8 @@ from kubexms.errors import Unreachable
 from kubexms.runtime.transport import Received
 
 _CHUNK = 1 << 18
+_AFTER_EXIT = 0.5
+"""Seconds that output may take after the shell has ended, if its children hold the streams open."""
 
 
 class LocalChannel:
@@ -36,6 +38,11 @@ class LocalChannel:
         self._wake_read, self._wake_write = os.pipe()
         self._selector.register(self._wake_read, selectors.EVENT_READ, "wake")
         self._open_streams = 2
+        # output may go on while children hold the streams open; the end of the shell itself is what counts
+        self._exit = _watch_exit(process.pid)
+        if self._exit is not None:
+            self._selector.register(self._exit, selectors.EVENT_READ, "exit")
+        self._exited: float | None = None
         self._aborted = False
         self._closed = False
 
@@ -68,15 +75,28 @@ class LocalChannel:
 
     def receive(self, timeout: float) -> Received:
         if not any(self._pending.values()) and self._open_streams and not self._aborted:
-            for key, _ in self._selector.select(max(0.0, timeout)):
+            limit = time.monotonic() + max(0.0, timeout)
+            if self._exited is not None:
+                limit = min(limit, self._exited + _AFTER_EXIT)
+            for key, _ in self._selector.select(max(0.0, limit - time.monotonic())):
                 self._read(key)
         stdout, stderr = bytes(self._pending["stdout"]), bytes(self._pending["stderr"])
         self._pending["stdout"].clear()
         self._pending["stderr"].clear()
-        return Received(stdout, stderr, ended=self._aborted or not self._open_streams)
+        return Received(stdout, stderr, ended=self._at_end(bool(stdout or stderr)))
+
+    def _at_end(self, something_came: bool) -> bool:
+        if self._aborted or not self._open_streams:
+            return True
+        over = self._exited is not None and time.monotonic() >= self._exited + _AFTER_EXIT
+        return over and not something_came
 
     def _read(self, key: selectors.SelectorKey) -> None:
         if key.data == "wake":
+            return
+        if key.data == "exit":
+            self._selector.unregister(key.fileobj)
+            self._exited = time.monotonic()
             return
         try:
             data = os.read(key.fd, _CHUNK)
@@ -122,8 +142,17 @@ class LocalChannel:
         for stream in streams:
             if stream is not None:
                 stream.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        for descriptor in (self._wake_read, self._wake_write, self._exit):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _watch_exit(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where the system has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

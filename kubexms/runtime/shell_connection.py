@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from kubexms.errors import ActionFailed, ConnectionFailed, Interrupted, ProtocolError, Unreachable
+from kubexms.errors import ConnectionFailed, Interrupted, ProtocolError, Unreachable
 from kubexms.runtime.acting import ActSession
 from kubexms.runtime.asking import Asking
 from kubexms.runtime.become import Become, open_shell
-from kubexms.runtime.composing import envelope
 from kubexms.runtime.exchanging import INLINE_LIMIT, payload_size
-from kubexms.runtime.framing import FrameReader, new_marker
+from kubexms.runtime.framing import new_marker
 from kubexms.runtime.protocol import Exchange, Fragment, Outcome, Payload, Reply, RunIdentity
-from kubexms.runtime.quoting import quote
 from kubexms.runtime.transport import ByteChannel, Transport
+from kubexms.runtime.uploading import Upload
 
 Clock = Callable[[], float]
 Pause = Callable[[float], None]
 
-_CHUNK = 1 << 18
 _REOPEN_WAIT = 60.0
 """Seconds that a new shell after a lost one waits for the host's lock."""
 
@@ -160,40 +157,9 @@ class ShellConnection(ShellReader):
         session = self._ready_session()
         self._uploads += 1
         path = f"{session.directory}/payload.{self._uploads}"
-        marker = new_marker()
-        text = (
-            f"umask 077; printf '%s U 0\\n\\n' {marker}; cat >{quote(path)} || exit 1\n"
-            f"printf '%s V %s 0\\n\\n' {marker} \"$(wc -c <{quote(path)})\"\n"
-        )
-        size = payload_size(source)
         with self._opened(self._clock() + self._connect_timeout) as channel:
-            channel.send(envelope(text), timeout=self._connect_timeout)
-            reader = FrameReader(marker)
-            self._expect(channel, reader, "U", name)
-            for chunk in _chunks(source):
-                if not channel.send(chunk, timeout=120.0):
-                    break
-            channel.end_input()
-            written = self._expect(channel, reader, "V", name)
-        if written != str(size):
-            raise ActionFailed(f"{self._host}: {name}: {written} of {size} bytes arrived")
+            Upload(channel, host=self._host, clock=self._clock).send(source, path, name=name)
         return path
-
-    def _expect(self, channel: ByteChannel, reader: FrameReader, kind: str, name: str) -> str:
-        said = b""
-        limit = self._clock() + 120.0
-        while (remaining := limit - self._clock()) > 0:
-            received = channel.receive(remaining)
-            said = (said + received.stderr)[-2000:]
-            for frame in reader.feed(received.stdout):
-                if frame.kind == kind:
-                    return frame.arguments[0].strip() if frame.arguments else ""
-            if received.ended:
-                break
-        detail = said.decode("utf-8", "replace").strip()
-        if detail:
-            raise ActionFailed(f"{self._host}: could not store the file for {name}", detail=detail)
-        raise Unreachable(f"{self._host}: the connection was lost while a file was being sent")
 
     def reconnect(self, *, timeout: float) -> None:
         """See `protocol.Connection.reconnect`. The run's lock is taken again if `begin` was called."""
@@ -230,14 +196,3 @@ class ShellConnection(ShellReader):
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-
-def _chunks(source: Payload) -> Iterator[bytes]:
-    if source.data is not None:
-        view = memoryview(source.data)
-        for start in range(0, len(view), _CHUNK):
-            yield bytes(view[start : start + _CHUNK])
-    elif source.path is not None:
-        with Path(source.path).open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk

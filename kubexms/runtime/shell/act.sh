@@ -21,7 +21,10 @@ kx_start() {
         printf '%s ! state 0\n\n' "$kx_m" >&3
         exit 1
     fi
-    kx_pacemaker 3>&- 4<&- 6>&- &
+    (
+        exec 3>&- 4<&- 6>&-
+        kx_pacemaker
+    ) &
     kx_pace=$!
     printf '%s H %s %s\n%s\n' "$kx_m" "$kx_uid" "${#kx_dir}" "$kx_dir" >&3
     kx_listen

@@ -12,7 +12,11 @@ kx_start() {
     cd /
     for TMPDIR in /dev/shm /run /tmp; do [ -w "$TMPDIR" ] && break; done
     export TMPDIR
-    kx_watch <&4 2>/dev/null 3>&- 6>&- &
+    # by exec: a redirection of a function leaves copies of the descriptors open in the shell
+    (
+        exec 2>/dev/null 3>&- 6>&-
+        kx_watch
+    ) <&4 &
     kx_watcher=$!
     exec 4<&-
 }

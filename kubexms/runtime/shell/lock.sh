@@ -1,11 +1,12 @@
 # The host's own lock: a file that names the run. The acting shell holds it on descriptor 9, and what
 # it starts inherits that; services are started by the init system and so do not.
 
-# kx_stat PID: kx_session and kx_born of a process; fails if there is none.
+# kx_stat PID: kx_session and kx_born of a process; fails if there is none, or only its remains.
 kx_stat() {
     kx_session= kx_born=
     { read -r kx_line <"/proc/$1/stat"; } 2>/dev/null || return 1
     set -- ${kx_line##*) }
+    [ "$1" != Z ] || return 1
     kx_session=$4 kx_born=${20}
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST
 from paramiko.ssh_exception import IncompatiblePeer
 
 from kubexms.errors import ConnectionFailed, Unreachable
@@ -41,9 +42,25 @@ class _RefusedError(Exception):
     """The far side hung up before it had said who it is: sshd does that when too many knock at once."""
 
 
+def _channel_request(channel: paramiko.Channel, message: paramiko.Message) -> None:
+    """paramiko knows ``exit-status``, but not ``exit-signal`` (RFC 4254, 6.10): a killed shell
+    would seem to live."""
+    if message.get_text() == "exit-signal":
+        channel.exit_status = 255
+        channel.status_event.set()
+        return
+    message.rewind()
+    message.get_int()
+    channel._handle_request(message)  # type: ignore[attr-defined]
+
+
 class _Transport(paramiko.Transport):
     """Asks for the kinds of host keys that are known first, certificates included."""
 
+    _channel_handler_table = {  # noqa: RUF012 - paramiko's own class attribute, with one entry replaced
+        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
+        MSG_CHANNEL_REQUEST: _channel_request,
+    }
     wanted_keys: tuple[str, ...] = ()
 
     @property
