@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.testbed import Fleet, Host
 
 API = "kubexms.io/v1alpha1"
-COMMAND = [sys.executable, "-m", "kubexms.cli.main"]
+COMMAND = [sys.executable, "-m", "kubexms"]
 
 
 class ProjectDirectory:
@@ -62,16 +63,21 @@ class ProjectDirectory:
         environment = {"CI": "", "NO_COLOR": "1", "PYTHONPATH": str(Path.cwd()), **env}
         return self.fleet.exec([*COMMAND, *arguments], cwd=self.root, env=environment, timeout=timeout)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start kubexms in the project and return at once."""
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start kubexms in the project; it has ended when the block does, killed if need be."""
         environment = {"CI": "", "NO_COLOR": "1", "PYTHONPATH": str(Path.cwd())}
-        return self.fleet.popen(
+        with self.fleet.popen(
             [*COMMAND, *arguments],
             cwd=self.root,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def apply(self, *arguments: str, timeout: float = 180) -> str:
         """Apply, expecting success; returns what it printed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -28,10 +29,8 @@ def test_sigkill_at_random_moments_then_converge(project: ProjectDirectory) -> N
     )
     dice = random.Random(4)
     for _ in range(5):
-        running = project.start("apply", "--auto-approve")
-        time.sleep(dice.uniform(0.8, 3.0))
-        running.kill()
-        running.wait(10)
+        with project.start("apply", "--auto-approve"):
+            time.sleep(dice.uniform(0.8, 3.0))
     project.apply()
     project.assert_empty_plan()
     for host in project.hosts:
@@ -51,10 +50,10 @@ def test_interrupt_finishes_what_is_in_flight_and_says_so(project: ProjectDirect
         },
         file("after", "/etc/kubexms-after", "x"),
     )
-    running = project.start("apply", "--auto-approve")
-    time.sleep(2.5)
-    running.send_signal(2)
-    text, _ = running.communicate(timeout=60)
+    with project.start("apply", "--auto-approve") as running:
+        time.sleep(2.5)
+        running.send_signal(signal.SIGINT)
+        text, _ = running.communicate(timeout=60)
     assert running.returncode != 0
     assert project.hosts[0].read("/etc/kubexms-slow") == "done\n", text
     assert project.hosts[0].read("/etc/kubexms-after") is None, text

@@ -99,17 +99,18 @@ def test_a_saved_plan_binds_and_applies_once(project: ProjectDirectory) -> None:
 
 def test_two_applies_at_once_wait_or_refuse(project: ProjectDirectory) -> None:
     project.pipeline({"name": "slow", "kind": "command", "run": "sleep 4", "runs": "once"})
-    first = project.start("apply", "--auto-approve")
-    deadline = time.monotonic() + 30
-    while not list((project.root / "state").glob("*.lock")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1)
-    second = project.run("apply", "--auto-approve")
-    assert second.returncode == 1
-    assert "lock" in (second.stdout + second.stderr).lower()
-    third = project.run("apply", "--auto-approve", "--lock-timeout", "60s")
-    assert third.returncode == 0, third.stdout + third.stderr
-    assert first.wait(60) == 0
+    with project.start("apply", "--auto-approve") as first:
+        deadline = time.monotonic() + 30
+        while not list((project.root / "state").glob("*.lock")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+        second = project.run("apply", "--auto-approve")
+        assert second.returncode == 1
+        assert "lock" in (second.stdout + second.stderr).lower()
+        third = project.run("apply", "--auto-approve", "--lock-timeout", "60")
+        assert third.returncode == 0, third.stdout + third.stderr
+        text, _ = first.communicate(timeout=60)
+        assert first.returncode == 0, text
     project.run("state", "rm", "m")
 
 
