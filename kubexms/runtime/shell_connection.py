@@ -58,6 +58,11 @@ class ShellReader:
             try:
                 answers = asking.run()
             except ProtocolError as error:
+                if not self._transport.alive():
+                    raise Unreachable(
+                        f"{self._host}: the connection was lost while the host was being asked",
+                        detail="The host or the network went away just then: try again.",
+                    ) from None
                 raise ProtocolError(f"{self._host}: {error.summary}", detail=error.detail) from None
         if self._interrupted:
             raise Interrupted(f"{self._host}: stopped while it was being asked")
