@@ -1,1 +1,1 @@
-"""The command line: thin click commands over the services."""
+"""The command line: thin commands over services and views. What is heavy is imported where it is used."""

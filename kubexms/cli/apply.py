@@ -3,227 +3,235 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
+from kubexms.cli.app import App, pass_app
 from kubexms.cli.options import (
-    PATH,
+    Chosen,
     change_options,
-    json_option,
+    expand_option,
     lock_option,
-    parallelism_option,
+    output_options,
+    plan_options,
     project_options,
     selection_options,
+    settings_for,
 )
-from kubexms.cli.session import Session, json_stream, plan_options
+from kubexms.errors import KubexmsError
 
 if TYPE_CHECKING:
-    from kubexms.executor.events import Listener
-    from kubexms.plan.model import Plan
+    from kubexms.plan.model import Plan, PlanOptions
+    from kubexms.services.applying import ApplyOutcome
+
+INTERRUPTED = 130
+
+_RUN = (
+    click.option("--auto-approve", is_flag=True, help="Do not ask."),
+    click.option("--fail-fast", is_flag=True, help="Begin nothing new after the first failure."),
+    click.option(
+        "--debug",
+        type=click.Choice(["executor"]),
+        default=None,
+        help="One step at a time, asking before each.",
+    ),
+)
 
 
-def run_options(command: Any) -> Any:
-    """Options of everything that changes hosts."""
-    for option in reversed(
-        [
-            click.option("--auto-approve", is_flag=True, help="Do not ask."),
-            click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure."),
-            click.option(
-                "--expand", is_flag=True, help="Show each host apart instead of folding equal changes."
-            ),
-            click.option("--debug", is_flag=True, help="One step at a time, each shown before it runs."),
-        ]
-    ):
-        command = option(command)
-    return command
+def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for decorator in reversed(_RUN):
+        function = decorator(function)
+    return function
 
 
 @click.command()
-@click.argument("planfile", required=False, type=PATH)
+@click.argument("planfile", required=False, metavar="[PLANFILE]")
 @project_options
 @selection_options
 @change_options
-@run_options
-@click.option("--resume", is_flag=True, help="Continue the unfinished run of PLANFILE.")
+@_run_options
+@lock_option
 @click.option(
     "--on-stale",
     type=click.Choice(["refuse", "skip-host"]),
     default="refuse",
-    help="When something moved since PLANFILE was made.",
+    show_default=True,
+    help="What to do where a saved plan's hosts have moved since.",
 )
-@click.option("--digest", metavar="sha256:…", help="Refuse PLANFILE unless it has this digest.")
-@lock_option
-@parallelism_option
-@json_option
-@click.pass_context
-def apply(ctx: click.Context, planfile: Path | None, **options: Any) -> None:
-    """Plan, ask, and change what differs. With PLANFILE: exactly that plan, or refuse."""
-    if planfile is None and (options["resume"] or options["digest"]):
-        raise click.UsageError("--resume and --digest need a PLANFILE")
-    _run(ctx, "apply", planfile, options)
+@click.option("--resume", is_flag=True, help="Continue the unfinished run of PLANFILE.")
+@click.option("--digest", metavar="SHA256", help="Refuse PLANFILE unless it has this digest.")
+@expand_option
+@output_options
+@pass_app
+def apply(
+    app: App, /, planfile: str | None, on_stale: str, resume: bool, digest: str | None, **options: Any
+) -> int:
+    """Make the changes of a plan.
+
+    Without PLANFILE: plan, show, ask, and then do exactly that. With PLANFILE (from `plan --out`): do what
+    it says, or refuse where hosts have moved since. Interrupt once to finish what is in flight, twice to
+    stop now; either way the next run goes on from what the hosts really are.
+    """
+    if planfile is None and (resume or digest):
+        raise click.UsageError("--resume and --digest are about a saved plan: give PLANFILE.")
+    return _apply(app, "apply", planfile, on_stale=on_stale, resume=resume, digest=digest, **options)
 
 
 @click.command()
 @project_options
 @selection_options
-@run_options
+@change_options
+@_run_options
 @lock_option
-@parallelism_option
-@json_option
-@click.pass_context
-def destroy(ctx: click.Context, **options: Any) -> None:
-    """Remove what kubexms made and put back what was there before."""
-    _run(ctx, "destroy", None, options)
+@expand_option
+@output_options
+@pass_app
+def destroy(app: App, /, **options: Any) -> int:
+    """Undo everything that is managed here, newest first.
+
+    What kubexms created goes; what was there before is put back as it was.
+    """
+    return _apply(app, "destroy", None, on_stale="refuse", resume=False, digest=None, **options)
 
 
-def _run(ctx: click.Context, operation: str, planfile: Path | None, options: dict[str, Any]) -> None:
+def _apply(
+    app: App,
+    operation: Literal["apply", "destroy"],
+    planfile: str | None,
+    *,
+    auto_approve: bool,
+    fail_fast: bool,
+    lock_timeout: float,
+    debug: str | None,
+    on_stale: str,
+    resume: bool,
+    digest: str | None,
+    expand: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    from kubexms.cli.progress import applying, open_stream
     from kubexms.executor.stop import StopSignal
     from kubexms.services.applying import ApplyOptions
-    from kubexms.services.applying import apply as carry_out
-    from kubexms.services.planfile import read_plan
-    from kubexms.views.apply_human import recap_lines
 
-    session = Session(ctx)
-    as_json: bool = options["as_json"]
-    with session.errors():
-        saved = read_plan(planfile) if planfile is not None else None
-    if saved is not None:
-        options = {**options, **_remembered(saved)}
-    elif not options["auto_approve"] and (as_json or not sys.stdin.isatty()):
-        raise click.UsageError(
-            f"nobody can be asked here: use --auto-approve, or save a plan and `kubexms {operation} FILE`"
-        )
-    stop = StopSignal()
-    with (
-        session.project(options, writes=True) as project,
-        _listening(session, operation, as_json) as listener,
-    ):
-        asking = _Approval(
-            session, operation, options, listener, ask=saved is None and not options["auto_approve"]
-        )
-        with stop.on_signals():
-            outcome = carry_out(
-                project,
-                plan_options(options, operation),
-                ApplyOptions(
-                    fail_fast=options["fail_fast"],
-                    on_stale=options.get("on_stale", "refuse"),
-                    lock_timeout=options["lock_timeout"],
-                    resume=bool(options.get("resume")),
-                    debug=_prompter(session) if options["debug"] else None,
-                    digest=options.get("digest"),
-                ),
-                saved=saved,
-                approve=asking,
-                listener=listener,
-                stop=stop,
-            )
-        listener.end()
-    if outcome.result is not None and not as_json:
-        for line in recap_lines(outcome.result, operation, session.paint):
-            click.echo(line)
-    elif not outcome.approved:
-        click.echo("\nNothing was changed.")
-    unreachable = any(report.status.value == "unreachable" for report in outcome.plan.hosts)
-    if not outcome.approved or unreachable or (outcome.result is not None and outcome.result.failed):
-        ctx.exit(1)
-
-
-def _remembered(saved: Plan) -> dict[str, Any]:
-    """The options with which a saved plan was made; apply repeats them."""
-    found = saved.options
-    return {"environment": found.environment}
-
-
-class _Listener:
-    """A listener whose display can be started and ended around questions."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._inner: Any = None
-
-    def begin(self) -> None:
-        self._inner = self._make()
-        if hasattr(self._inner, "__enter__"):
-            self._inner.__enter__()
-
-    def end(self) -> None:
-        inner, self._inner = self._inner, None
-        if hasattr(inner, "__exit__"):
-            inner.__exit__(None, None, None)
-
-    def __call__(self, event: Any) -> None:
-        from kubexms.executor.events import RunStarted
-
-        if isinstance(event, RunStarted) and self._inner is None:
-            self.begin()
-        if self._inner is not None:
-            self._inner(event)
-
-
-@contextmanager
-def _listening(session: Session, operation: str, as_json: bool) -> Iterator[_Listener]:
-    def make() -> Listener:
-        if as_json:
-            return json_stream(operation)
-        if session.on_terminal:
-            from kubexms.views.apply_live import ApplyLive
-
-            return ApplyLive(session.paint)
-        from kubexms.views.apply_human import ApplyLines
-
-        return ApplyLines(click.echo, session.paint)
-
-    listener = _Listener(make)
+    chosen = Chosen(**options)
+    if planfile is not None and chosen.narrowing():
+        flags = ", ".join(chosen.narrowing())
+        raise click.UsageError(f"A saved plan says by itself what it holds; {flags} cannot be given with it.")
+    if as_json and debug:
+        raise click.UsageError("--debug asks questions, which --json cannot.")
     if as_json:
-        listener.begin()
-        stream: Any = listener._inner
-        stream.begin()
-    try:
-        yield listener
-    finally:
-        listener.end()
-
-
-class _Approval:
-    """Shows the plan and, where somebody is there, asks. Only `yes` will do."""
-
-    def __init__(
-        self, session: Session, operation: str, options: dict[str, Any], listener: _Listener, *, ask: bool
-    ) -> None:
-        self._session = session
-        self._operation = operation
-        self._options = options
-        self._listener = listener
-        self._ask = ask
-
-    def __call__(self, plan: Plan) -> bool:
-        if self._options["as_json"]:
-            self._listener._inner.plan(plan, operation=self._operation)
-            return True
-        from kubexms.views.plan_human import plan_text
-
-        session = self._session
-        click.echo(
-            plan_text(plan, session.paint, expand=self._options["expand"], width=session.width), nl=False
+        open_stream(app, operation)
+    if planfile is None:
+        _require_answer(app, operation, auto_approve=auto_approve, as_json=as_json)
+    saved = app.services.read_plan(app.path(planfile)) if planfile is not None else None
+    wanted: PlanOptions = saved.options if saved is not None else plan_options(chosen, operation)
+    stop = StopSignal()
+    with ExitStack() as stack:
+        project = stack.enter_context(
+            app.services.open_project(settings_for(app, wanted, chosen.parallelism), writes=True)
         )
-        if not plan.effective or not self._ask:
-            click.echo("")
+        view = stack.enter_context(applying(app))
+
+        def approve(plan: Plan) -> bool:
+            view.planned(plan)
+            _announce(app, plan, operation, saved=saved is not None, expand=expand)
+            if plan.effective and saved is None and not auto_approve and not _approved(app, operation):
+                return False
+            # from here on an interrupt is a request: what is in flight is finished and recorded
+            stack.enter_context(stop.on_signals())
             return True
-        question = "Do you want to perform these actions?"
-        if self._operation == "destroy":
-            question = "Do you really want to destroy all of this?"
-        click.echo(f"\n{question}\n  Only 'yes' will be accepted.\n")
-        answer = click.prompt("  Enter a value", default="", show_default=False, prompt_suffix=": ")
-        click.echo("")
-        return bool(answer == "yes")
+
+        outcome = app.services.apply(
+            project,
+            wanted,
+            ApplyOptions(
+                fail_fast=fail_fast,
+                on_stale=cast(Literal["refuse", "skip-host"], on_stale),
+                lock_timeout=lock_timeout,
+                resume=resume,
+                digest=digest,
+                debug=_prompter(app) if debug else None,
+            ),
+            saved=saved,
+            approve=approve,
+            listener=view.listener,
+            stop=stop,
+        )
+    return _conclude(app, outcome, operation, expand=expand)
 
 
-def _prompter(session: Session) -> Any:
-    from kubexms.cli.debugging import TerminalPrompter
+def _require_answer(app: App, operation: str, *, auto_approve: bool, as_json: bool) -> None:
+    if auto_approve or (app.can_ask and not as_json):
+        return
+    why = (
+        "--json cannot ask for approval"
+        if as_json
+        else "nobody can be asked for approval: stdin is no terminal"
+    )
+    saved = ", or make a plan and apply that:\n\n    kubexms plan --out plan\n    kubexms apply plan"
+    raise KubexmsError(why, detail=f"Pass --auto-approve{saved if operation == 'apply' else '.'}")
 
-    return TerminalPrompter(session.paint)
+
+def _announce(app: App, plan: Plan, operation: str, *, saved: bool, expand: bool) -> None:
+    if app.stream is not None:
+        app.stream.plan(plan, operation=operation)
+    elif not saved:
+        from kubexms.cli.plan import show_plan
+
+        show_plan(app, plan, expand=expand)
+        app.write("\n")
+
+
+_QUESTIONS = {
+    "apply": (
+        "Do you want to perform these actions?\n"
+        "  kubexms will perform the actions described above.\n"
+        "  Only 'yes' will be accepted to approve.\n\n"
+    ),
+    "destroy": (
+        "Do you really want to destroy all of this?\n"
+        "  kubexms will undo everything shown above. There is no way back.\n"
+        "  Only 'yes' will be accepted to confirm.\n\n"
+    ),
+}
+
+
+def _approved(app: App, operation: str) -> bool:
+    from kubexms.views.paint import Role
+
+    question, _, rest = _QUESTIONS[operation].partition("\n")
+    app.write(f"{app.paint()(Role.BOLD, question)}\n{rest}  Enter a value: ")
+    answer = sys.stdin.readline()
+    app.write("\n")
+    return answer.strip() == "yes"
+
+
+def _conclude(app: App, outcome: ApplyOutcome, operation: str, *, expand: bool) -> int:
+    result = outcome.result
+    if not outcome.approved:
+        app.write(f"{operation.capitalize()} cancelled.\n")
+        return 1
+    if app.stream is None:
+        from kubexms.executor.events import RunResult
+        from kubexms.views.recap import recap_text
+
+        shown = result or RunResult(run="")
+        app.write(
+            ("\n" if result else "")
+            + recap_text(shown, app.paint(), operation=operation, expand=expand, width=app.width())
+        )
+    elif result is None:
+        app.stream.nothing_done()
+    if result is None:
+        return 0
+    return INTERRUPTED if result.interrupted else int(result.failed)
+
+
+def _prompter(app: App) -> Any:
+    from kubexms.cli.debugging import ConsolePrompter
+
+    return ConsolePrompter(app)

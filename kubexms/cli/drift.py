@@ -1,4 +1,4 @@
-"""`kubexms drift`: silent when clean."""
+"""`kubexms drift`."""
 
 from __future__ import annotations
 
@@ -6,46 +6,44 @@ from typing import Any
 
 import click
 
-from kubexms.cli.options import parallelism_option, project_options, selection_options
-from kubexms.cli.session import Session, plan_options
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import (
+    Chosen,
+    expand_option,
+    output_options,
+    plan_options,
+    project_options,
+    selection_options,
+    settings_for,
+)
 
 
 @click.command()
 @project_options
 @selection_options
-@parallelism_option
-@click.option("-v", "--verbose", is_flag=True, help="Also say what is pending, untracked or unknown.")
-@click.pass_context
-def drift(ctx: click.Context, verbose: bool, **options: Any) -> None:
-    """Compare hosts with what was last applied to them.
+@expand_option
+@output_options
+@pass_app
+def drift(app: App, /, expand: bool, as_json: bool, **options: Any) -> int:
+    """Say what changed on hosts since the last apply, whatever the documents say now.
 
-    No output and exit code 0 when clean; 2 drift, 1 error, 3 no drift but hosts unreachable.
+    Silent and 0 when nothing did. Exits with 2 for drift, with 3 if there is none but hosts did not
+    answer, with 1 for an error. Takes no lock and writes nothing: made for cron.
     """
-    from kubexms.services.drift import drift as look
-    from kubexms.views.drift_human import drift_text
+    from kubexms.cli.progress import asking
+    from kubexms.views.drift_human import drift_json, drift_text
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        report = look(project, plan_options(options, "drift"), listener=lambda event: None)
-    text = drift_text(
-        report.drifted,
-        report.unreachable,
-        {
-            "behind (their last apply did not finish)": dict.fromkeys(report.behind, ""),
-            "in maintenance": report.maintenance,
-            "unknown": report.unknown,
-            **(
-                {
-                    "pending": {c.address: c.action.value for c in report.pending},
-                    "untracked": dict.fromkeys(report.untracked, ""),
-                }
-                if verbose
-                else {}
-            ),
-        }
-        if report.exit_code or verbose
-        else {},
-        session.paint,
-    )
-    click.echo(text, nl=False)
-    ctx.exit(report.exit_code)
+    chosen = Chosen(**options)
+    wanted = plan_options(chosen, "drift")
+    with (
+        app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project,
+        asking(app) as listener,
+    ):
+        report = app.services.drift(project, wanted, listener=listener)
+    if as_json:
+        from kubexms.views.jsontext import document
+
+        app.write(document(drift_json(report)))
+    else:
+        app.write(drift_text(report, app.paint(), expand=expand))
+    return report.exit_code

@@ -6,24 +6,28 @@ from typing import Any
 
 import click
 
-from kubexms.cli.options import parallelism_option, project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import Chosen, plan_options, project_options, selection_options, settings_for
 
 
 @click.command()
 @project_options
-@click.option(
-    "--format", "shape", type=click.Choice(["text", "dot"]), default="text", help="A tree, or Graphviz."
-)
-@parallelism_option
-@click.pass_context
-def graph(ctx: click.Context, shape: str, **options: Any) -> None:
-    """Show the order of the steps. Asks the hosts, because facts may select steps."""
-    from kubexms.graph.show import to_dot, to_text
-    from kubexms.services.inspect import graph as look
+@selection_options
+@click.option("--format", "form", type=click.Choice(["text", "dot"]), default="text", show_default=True)
+@pass_app
+def graph(app: App, /, form: str, **options: Any) -> None:
+    """Show the order of all steps: as a tree, or as DOT for graphviz.
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        found = look(project)
-    text = to_dot(found) if shape == "dot" else to_text(found)
-    click.echo(text, nl=not text.endswith("\n"))
+    Asks the hosts, since their facts may decide which steps there are.
+    """
+    from kubexms.cli.progress import asking
+    from kubexms.graph.show import to_dot, to_text
+
+    chosen = Chosen(**options)
+    wanted = plan_options(chosen)
+    with (
+        app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project,
+        asking(app) as listener,
+    ):
+        found = app.services.graph(project, wanted, listener=listener)
+    app.write(to_dot(found) if form == "dot" else to_text(found))

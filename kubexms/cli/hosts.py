@@ -1,4 +1,4 @@
-"""`kubexms hosts`: reachability and facts."""
+"""`kubexms hosts`."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from typing import Any
 
 import click
 
-from kubexms.cli.options import parallelism_option, project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import Chosen, output_options, plan_options, project_options, settings_for
+
+UNREACHABLE = 3
 
 
 @click.command()
 @project_options
-@click.option(
-    "--limit", multiple=True, metavar="HOSTS", help="Only these hosts (globs; role:NAME for a role)."
-)
-@click.option("--json", "as_json", is_flag=True, help="All facts, as JSON.")
-@parallelism_option
-@click.pass_context
-def hosts(ctx: click.Context, limit: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Ask every host whether it answers, and for its facts. Exit code 3 if one does not."""
-    from kubexms.services.inspect import hosts as ask
-    from kubexms.views.hosts_human import hosts_data, hosts_text
+@click.option("--limit", multiple=True, metavar="GLOB", help="Only these hosts.")
+@output_options
+@pass_app
+def hosts(app: App, /, limit: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Ask every host whether it answers, and what it is. Exits with 3 if one does not answer."""
+    from kubexms.views.hosts_table import hosts_json, hosts_text
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        found = ask(project, limit)
-    rows = [(h.name, h.roles, h.address, h.error, h.maintenance, h.seconds, h.facts) for h in found]
-    click.echo(hosts_data(rows) if as_json else hosts_text(rows, session.paint), nl=False)
-    if any(not host.reachable for host in found):
-        ctx.exit(3)
+    chosen = Chosen(**options)
+    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
+        found = app.services.hosts(project, limit)
+    if as_json:
+        from kubexms.views.jsontext import document
+
+        app.write(document(hosts_json(found)))
+    else:
+        app.write(hosts_text(found, app.paint()))
+    return 0 if all(host.reachable or host.maintenance for host in found) else UNREACHABLE

@@ -1,140 +1,101 @@
-"""The entry point: global options, and commands that are imported when they are called.
+"""The entry point: runs a command, and turns whatever happens into words and an exit code.
 
-Start-up is what a user feels most often: nothing here imports more than click.
+Exit codes: 0 success; 1 error, usage errors included; 2 changes (`plan --detailed-exitcode`) or
+drift (`drift`); 3 `drift` found none, but hosts did not answer; 130 stopped by the user.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
-import signal
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-COMMANDS = {
-    "apply": "kubexms.cli.apply:apply",
-    "completion": "kubexms.cli.completion:completion",
-    "destroy": "kubexms.cli.apply:destroy",
-    "drift": "kubexms.cli.drift:drift",
-    "explain": "kubexms.cli.explain:explain",
-    "graph": "kubexms.cli.graph:graph",
-    "hosts": "kubexms.cli.hosts:hosts",
-    "init": "kubexms.cli.init:init",
-    "plan": "kubexms.cli.plan:plan",
-    "runs": "kubexms.cli.runs:runs",
-    "schema": "kubexms.cli.explain:schema",
-    "show": "kubexms.cli.show:show",
-    "state": "kubexms.cli.state:state",
-    "validate": "kubexms.cli.validate:validate",
-    "version": "kubexms.cli.version:version",
-}
-SUMMARIES = {
-    "apply": "Make it so: plan, ask, and change what differs.",
-    "completion": "Print the completion script for a shell.",
-    "destroy": "Leave every host as it was found.",
-    "drift": "Compare hosts with what was last applied.",
-    "explain": "Describe a step kind and its fields.",
-    "graph": "Show the order of the steps.",
-    "hosts": "Ask every host whether it answers, and for its facts.",
-    "init": "Write a commented starter project.",
-    "plan": "Show what would change; touches no host.",
-    "runs": "List and show earlier runs.",
-    "schema": "Print the JSON Schema of a kind of document.",
-    "show": "Show a saved plan, or the state.",
-    "state": "Look at the state, and correct it.",
-    "validate": "Check the documents, without any host.",
-    "version": "Print the version.",
-}
+from kubexms import __version__
+from kubexms.cli.app import App
+from kubexms.cli.lazy import LazyGroup
+from kubexms.errors import Interrupted, KubexmsError
 
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = COMMANDS.get(cmd_name)
-        if target is None:
-            return None
-        module, _, name = target.partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if near:
-                error.message += f" Did you mean '{near[0]}'?"
-            raise
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES[name]) for name in sorted(COMMANDS)])
+INTERRUPTED = 130
 
 
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.option(
-    "-C",
-    "directory",
-    metavar="DIR",
-    default=".",
-    type=click.Path(path_type=Path),
-    help="The project's directory.",
-)
+@click.option("-C", "directory", metavar="DIR", default=".", help="Work as if started in DIR.")
 @click.option("--no-color", is_flag=True, help="No colour, also on a terminal (as NO_COLOR does).")
+@click.version_option(__version__, message="kubexms %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, directory: Path, no_color: bool) -> None:
+def cli(ctx: click.Context, directory: str, no_color: bool) -> None:
     """Bring Linux hosts to a declared state: plan, apply, drift."""
-    ctx.obj = {"directory": directory, "no_color": no_color or bool(os.environ.get("NO_COLOR"))}
+    app = ctx.ensure_object(App)
+    app.root = Path(directory)
+    app.no_color = no_color
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit. Exit code 2 means changes or drift; a wrong usage is 1, like every error."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+def main(arguments: Sequence[str] | None = None, *, app: App | None = None) -> int:
+    """Run one command line; returns the exit code and lets no exception out but `SystemExit`."""
+    app = app or App()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that lacks a character gets its number, rather than nothing and a traceback
             stream.reconfigure(errors="backslashreplace")
+    args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="kubexms", standalone_mode=False
-        )
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show()
+        code = cli.main(args, prog_name="kubexms", standalone_mode=False, obj=app)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.UsageError as error:
+        app.complain(usage_text(error))
         code = 1
-    except KeyboardInterrupt:
-        code = 130
+    except click.ClickException as error:
+        app.complain(f"Error: {error.format_message()}\n")
+        code = 1
+    except (KeyboardInterrupt, click.Abort):
+        app.complain("\nInterrupted.\n")
+        code = INTERRUPTED
+    except KubexmsError as error:
+        show_error(app, error)
+        code = INTERRUPTED if isinstance(error, Interrupted) else 1
     except Exception as error:
-        code = _unforeseen(error)
-    sys.stdout.flush()
-    sys.exit(code if isinstance(code, int) else 0)
+        app.complain(unexpected_text(error))
+        if app.environ.get("KUBEXMS_TRACE"):
+            raise
+        code = 1
+    app.flush()
+    return code if isinstance(code, int) else 0
 
 
-def _unforeseen(error: Exception) -> int:
-    """An error that should not have happened: one line, and how to see more."""
-    if os.environ.get("KUBEXMS_TRACE"):
-        raise error
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    click.echo(f"Error: unforeseen error in kubexms: {text}", err=True)
-    click.echo("Please report it with the trace that KUBEXMS_TRACE=1 shows.", err=True)
-    return 1
+def show_error(app: App, error: KubexmsError) -> None:
+    """Every diagnostic of an error: into the stream of events where there is one, else to standard error."""
+    if app.stream is not None:
+        for diagnostic in error.diagnostics:
+            app.stream.diagnostic(diagnostic)
+        return
+    from kubexms.views.diagnostics import diagnostics_text
+
+    app.complain("\n" + diagnostics_text(error.diagnostics, app.error_paint(), width=app.width(sys.stderr)))
+
+
+def usage_text(error: click.UsageError) -> str:
+    """What was wrong with the command line, and where help is."""
+    command = error.ctx.command_path if error.ctx is not None else "kubexms"
+    return f"Error: {error.format_message()}\n\n  `{command} --help` lists what can be given.\n"
+
+
+def unexpected_text(error: Exception) -> str:
+    """One line for a mistake in kubexms itself, and how to get at the traceback."""
+    from kubexms.views.escaping import printable
+
+    what = printable(f"{type(error).__name__}: {error}")
+    return (
+        f"Error: unexpected {what}\n\n"
+        "  This is a mistake in kubexms. What was done is recorded in the state.\n"
+        "  KUBEXMS_TRACE=1 in the environment shows the traceback for a report.\n"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

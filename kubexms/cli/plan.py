@@ -1,72 +1,88 @@
-"""`kubexms plan`: what would change. No host is touched, no lock is taken, nothing is written but `--out`."""
+"""`kubexms plan`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kubexms.cli.app import App, pass_app
 from kubexms.cli.options import (
-    PATH,
+    Chosen,
     change_options,
-    json_option,
-    parallelism_option,
+    expand_option,
+    output_options,
+    plan_options,
     project_options,
     selection_options,
+    settings_for,
 )
-from kubexms.cli.session import Session, json_stream, plan_options
+
+if TYPE_CHECKING:
+    from kubexms.plan.model import Plan
 
 
 @click.command()
 @project_options
 @selection_options
 @change_options
-@click.option("--out", type=PATH, metavar="FILE", help="Save the plan, for `kubexms apply FILE`.")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
-@click.option("--destroy", is_flag=True, help="Plan to remove everything.")
-@click.option("--expand", is_flag=True, help="Show each host apart instead of folding equal changes.")
-@click.option(
-    "--untrusted", is_flag=True, help="Run no check, command or secret command that the documents give."
-)
-@parallelism_option
-@json_option
-@click.pass_context
+@click.option("--destroy", is_flag=True, help="Plan to undo everything.")
+@click.option("--out", metavar="FILE", help="Save the plan, for `kubexms apply FILE`.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there is something to change.")
+@expand_option
+@output_options
+@pass_app
 def plan(
-    ctx: click.Context,
-    out: Path | None,
-    detailed_exitcode: bool,
+    app: App,
+    /,
     destroy: bool,
+    out: str | None,
+    detailed_exitcode: bool,
     expand: bool,
-    untrusted: bool,
     as_json: bool,
     **options: Any,
-) -> None:
-    """Show what would change, and why. Read-only: nothing is changed on any host."""
-    from kubexms.services.planfile import write_plan
-    from kubexms.services.planning import plan as make_plan
-    from kubexms.views.asking import Asking
+) -> int:
+    """Show what would change; no host is changed.
+
+    Every host is asked once. What cannot be known before something else is applied is shown as known
+    after apply.
+    """
+    from kubexms.cli.progress import asking, open_stream
+
+    chosen = Chosen(**options)
+    if as_json:
+        open_stream(app)
+    wanted = plan_options(chosen, "destroy" if destroy else "apply")
+    with app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project:
+        with asking(app) as listener:
+            made = app.services.plan(project, wanted, listener=listener)
+        if out is not None:
+            app.services.write_plan(made, app.path(out))
+    if app.stream is not None:
+        app.stream.plan(made, operation="plan")
+    else:
+        show_plan(app, made, expand=expand)
+        if out is not None:
+            app.write(
+                f'\nSaved the plan to: {out}\n\nTo make exactly these changes:\n    kubexms apply "{out}"\n'
+            )
+    return exit_code(made, detailed=detailed_exitcode)
+
+
+def show_plan(app: App, made: Plan, *, expand: bool) -> None:
+    """Print a plan for people."""
     from kubexms.views.plan_human import plan_text
 
-    session = Session(ctx)
-    wanted = plan_options({**options, "untrusted": untrusted}, "destroy" if destroy else "apply")
-    with session.project(options, untrusted=untrusted) as project:
-        if as_json:
-            stream = json_stream("plan")
-            stream.begin()
-            made = make_plan(project, wanted, listener=stream)
-            stream.plan(made)
-        else:
-            with Asking(len(project.loaded.inventory.hosts), visible=session.on_terminal) as asking:
-                made = make_plan(project, wanted, listener=asking)
-            click.echo(plan_text(made, session.paint, expand=expand, width=session.width), nl=False)
-        if out is not None:
-            digest = write_plan(made, out if out.is_absolute() else Path.cwd() / out)
-            if not as_json:
-                click.echo(
-                    f"\nSaved the plan to {out}\nIts digest is {digest}\nApply it with: kubexms apply {out}"
-                )
+    app.write("\n" + plan_text(made, app.paint(), expand=expand, width=app.width()))
+
+
+def exit_code(made: Plan, *, detailed: bool) -> int:
+    """1 for a plan with errors, or for which no host answered; with `detailed` 2 for changes; else 0."""
+    from kubexms.plan.model import HostStatus
+
     if made.errored:
-        ctx.exit(1)
-    if detailed_exitcode and made.effective:
-        ctx.exit(2)
+        return 1
+    asked = [report.status for report in made.hosts if report.status is not HostStatus.MAINTENANCE]
+    if asked and all(status is HostStatus.UNREACHABLE for status in asked):
+        return 1
+    return 2 if detailed and made.effective else 0

@@ -1,4 +1,4 @@
-"""`kubexms runs`: what was done, when, by whom."""
+"""`kubexms runs list|show`."""
 
 from __future__ import annotations
 
@@ -6,37 +6,44 @@ from typing import Any
 
 import click
 
-from kubexms.cli.options import project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import Chosen, output_options, plan_options, project_options, settings_for
 
 
 @click.group()
 def runs() -> None:
-    """List and show earlier runs."""
+    """Look at what earlier runs did."""
 
 
 @runs.command("list")
 @project_options
-@click.option("-n", "limit", default=20, type=click.IntRange(1, 10000), help="How many, newest first.")
-@click.pass_context
-def list_runs(ctx: click.Context, limit: int, **options: Any) -> None:
-    """The latest runs."""
-    from kubexms.views.runs_human import runs_text
+@click.option(
+    "-n", "--number", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+)
+@output_options
+@pass_app
+def list_runs(app: App, /, number: int, as_json: bool, **options: Any) -> None:
+    """List runs, newest first."""
+    from kubexms.views.jsontext import document
+    from kubexms.views.state_views import run_json, runs_text
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        click.echo(runs_text(project.store.runs(limit=limit), session.paint), nl=False)
+    chosen = Chosen(**options)
+    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
+        found = project.store.runs(limit=number)
+    app.write(document([run_json(run) for run in found]) if as_json else runs_text(found, app.paint()))
 
 
 @runs.command("show")
-@click.argument("run_id")
+@click.argument("run")
 @project_options
-@click.pass_context
-def show_run(ctx: click.Context, run_id: str, **options: Any) -> None:
-    """One run with the result of every step; an unambiguous beginning of its id will do."""
-    from kubexms.views.runs_human import run_text
+@output_options
+@pass_app
+def show_run(app: App, /, run: str, as_json: bool, **options: Any) -> None:
+    """Show one run with every result. The beginning of its id will do."""
+    from kubexms.views.jsontext import document
+    from kubexms.views.state_views import run_json, run_text
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        record, results = project.store.run(run_id)
-        click.echo(run_text(record, results, session.paint), nl=False)
+    chosen = Chosen(**options)
+    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
+        record, results = project.store.run(run)
+    app.write(document(run_json(record, results)) if as_json else run_text(record, results, app.paint()))

@@ -1,55 +1,58 @@
-"""`kubexms show`: a saved plan, or the state."""
+"""`kubexms show`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from kubexms.cli.options import PATH, project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import (
+    Chosen,
+    expand_option,
+    output_options,
+    plan_options,
+    project_options,
+    settings_for,
+)
 
 
 @click.command()
-@click.argument("planfile", required=False, type=PATH)
+@click.argument("planfile", required=False, metavar="[PLANFILE]")
 @project_options
-@click.option(
-    "--format", "shape", type=click.Choice(["human", "json"]), default="human", help="How to show it."
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--expand", is_flag=True, help="Show each host apart instead of folding equal changes.")
-@click.pass_context
-def show(
-    ctx: click.Context, planfile: Path | None, shape: str, as_json: bool, expand: bool, **options: Any
-) -> None:
-    """Show a saved plan, or without one the state."""
+@click.option("--format", "form", type=click.Choice(["human", "json"]), default="human", show_default=True)
+@expand_option
+@output_options
+@pass_app
+def show(app: App, /, planfile: str | None, form: str, expand: bool, as_json: bool, **options: Any) -> None:
+    """Show a saved plan, or without PLANFILE the state.
+
+    The JSON of a plan has Terraform's format, so that tools for it can read it.
+    """
+    as_json = as_json or form == "json"
+    if planfile is not None:
+        _plan(app, planfile, as_json=as_json, expand=expand)
+        return
     from kubexms.views.jsontext import document
+    from kubexms.views.state_views import state_show_text
 
-    session = Session(ctx)
-    json = as_json or shape == "json"
-    if planfile is None:
-        from kubexms.services.state import select
-        from kubexms.views.state_human import state_text
+    chosen = Chosen(**options)
+    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
+        if as_json:
+            app.write(document(project.store.pull()))
+            return
+        entries = sorted(project.store.snapshot().steps.values(), key=lambda entry: entry.address)
+    app.write(state_show_text(entries, app.paint()) or "The state is empty: nothing has been applied yet.\n")
 
-        with session.project(options) as project:
-            entries = select(project, ())
-            meta = project.store.meta()
-        text = (
-            document([entry.to_json() for entry in entries])
-            if json
-            else state_text(meta, entries, session.paint)
-        )
-        click.echo(text, nl=False)
+
+def _plan(app: App, planfile: str, *, as_json: bool, expand: bool) -> None:
+    made = app.services.read_plan(app.path(planfile))
+    if as_json:
+        from kubexms.views.jsontext import document
+        from kubexms.views.plan_json import plan_document
+
+        app.write(document(plan_document(made)))
         return
-    from kubexms.services.planfile import plan_digest, read_plan
-    from kubexms.views.plan_human import plan_text
-    from kubexms.views.plan_json import plan_document
+    from kubexms.cli.plan import show_plan
 
-    with session.errors():
-        plan = read_plan(planfile)
-    if json:
-        click.echo(document(plan_document(plan)), nl=False)
-        return
-    click.echo(plan_text(plan, session.paint, expand=expand, width=session.width), nl=False)
-    click.echo(f"\nMade {plan.created:%Y-%m-%d %H:%M:%S %Z}; its digest is {plan_digest(plan)}")
+    show_plan(app, made, expand=expand)

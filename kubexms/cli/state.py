@@ -1,150 +1,181 @@
-"""`kubexms state`: look, and correct."""
+"""`kubexms state …`: looking at the state, and repairing it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kubexms.cli.options import lock_option, project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import (
+    Chosen,
+    lock_option,
+    output_options,
+    plan_options,
+    project_options,
+    settings_for,
+)
+from kubexms.errors import StateError
+
+if TYPE_CHECKING:
+    from kubexms.services.project import Project
 
 
 @click.group()
 def state() -> None:
-    """Look at the state, and correct it."""
+    """Look at the state, and repair it. No host is touched; every change is backed up before."""
+
+
+@contextmanager
+def _project(app: App, options: dict[str, Any], *, writes: bool = False) -> Iterator[Project]:
+    chosen = Chosen(**options)
+    settings = settings_for(app, plan_options(chosen), chosen.parallelism)
+    with app.services.open_project(settings, writes=writes) as project:
+        yield project
 
 
 @state.command("list")
-@click.argument("patterns", nargs=-1)
+@click.argument("globs", nargs=-1)
 @project_options
-@click.pass_context
-def list_entries(ctx: click.Context, patterns: tuple[str, ...], **options: Any) -> None:
-    """The addresses that are managed."""
+@output_options
+@pass_app
+def list_(app: App, /, globs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """List the addresses in the state, all or those that GLOBS select."""
     from kubexms.services.state import select
+    from kubexms.views.jsontext import document
+    from kubexms.views.state_views import state_list_text
 
-    with Session(ctx).project(options) as project:
-        for entry in select(project, patterns):
-            click.echo(entry.address)
+    with _project(app, options) as project:
+        found = select(project, globs)
+    app.write(document([entry.address for entry in found]) if as_json else state_list_text(found))
 
 
 @state.command("show")
-@click.argument("pattern")
+@click.argument("globs", nargs=-1, required=True)
 @project_options
-@click.pass_context
-def show_entries(ctx: click.Context, pattern: str, **options: Any) -> None:
-    """Entries in full."""
-    from kubexms.errors import StateError
+@output_options
+@pass_app
+def show(app: App, /, globs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Show entries of the state in full."""
     from kubexms.services.state import select
-    from kubexms.views.state_human import entry_text
+    from kubexms.views.jsontext import document
+    from kubexms.views.state_views import state_json, state_show_text
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        entries = select(project, (pattern,))
-        if not entries:
-            raise StateError(
-                f"nothing in the state matches {pattern}", detail="`kubexms state list` shows what it holds."
-            )
-        click.echo("\n".join(entry_text(entry, session.paint) for entry in entries), nl=False)
+    with _project(app, options) as project:
+        found = select(project, globs)
+    if not found:
+        raise StateError("nothing in the state matches", detail="`kubexms state list` shows the addresses.")
+    app.write(document(state_json(found)) if as_json else state_show_text(found, app.paint()))
 
 
 @state.command("mv")
 @click.argument("source")
 @click.argument("target")
-@lock_option
 @project_options
-@click.pass_context
-def move_entry(ctx: click.Context, source: str, target: str, lock_timeout: float, **options: Any) -> None:
-    """Rename an address, or everything below a prefix."""
-    from kubexms.services.state import move
+@lock_option
+@pass_app
+def move(app: App, /, source: str, target: str, lock_timeout: float, **options: Any) -> None:
+    """Rename an address, or all below `module` or `module/task`.
 
-    with Session(ctx).project(options, writes=True) as project:
-        for old, new in move(project, source, target, lock_timeout=lock_timeout):
-            click.echo(f"{old} is now {new}")
+    A `moved` entry in the pipeline does the same for everybody who applies it, and is usually better.
+    """
+    from kubexms.services.state import move as move_entries
+
+    with _project(app, options, writes=True) as project:
+        pairs = move_entries(project, source, target, lock_timeout=lock_timeout)
+    app.write("".join(f"Moved {old} to {new}\n" for old, new in pairs))
 
 
 @state.command("rm")
-@click.argument("patterns", nargs=-1, required=True)
-@lock_option
+@click.argument("globs", nargs=-1, required=True)
 @project_options
-@click.pass_context
-def remove_entries(
-    ctx: click.Context, patterns: tuple[str, ...], lock_timeout: float, **options: Any
-) -> None:
-    """Forget entries; the hosts keep everything."""
-    from kubexms.services.state import remove
-
-    with Session(ctx).project(options, writes=True) as project:
-        removed = remove(project, patterns, lock_timeout=lock_timeout)
-        click.echo(f"Forgot {len(removed)} steps; the hosts keep everything.")
-
-
-@state.command("accept")
-@click.argument("pattern")
 @lock_option
-@project_options
-@click.pass_context
-def accept_intent(ctx: click.Context, pattern: str, lock_timeout: float, **options: Any) -> None:
-    """Take an interrupted step that runs once as done."""
-    from kubexms.services.state import accept
+@pass_app
+def remove(app: App, /, globs: tuple[str, ...], lock_timeout: float, **options: Any) -> None:
+    """Forget entries. The hosts keep what they have."""
+    from kubexms.services.state import remove as remove_entries
 
-    with Session(ctx).project(options, writes=True) as project:
-        for address in accept(project, pattern, lock_timeout=lock_timeout):
-            click.echo(f"{address} counts as done")
+    with _project(app, options, writes=True) as project:
+        gone = remove_entries(project, globs, lock_timeout=lock_timeout)
+    app.write("".join(f"Forgot {address}\n" for address in gone))
 
 
 @state.command("forget")
-@click.option("--host", required=True, help="The host to forget, with every entry on it.")
-@lock_option
+@click.option("--host", "host", required=True, help="The host to forget.")
 @project_options
-@click.pass_context
-def forget(ctx: click.Context, host: str, lock_timeout: float, **options: Any) -> None:
-    """Forget a host that will not come back; it is not asked."""
+@lock_option
+@pass_app
+def forget(app: App, /, host: str, lock_timeout: float, **options: Any) -> None:
+    """Forget a host that is gone for good, with all of its entries."""
     from kubexms.services.state import forget_host
 
-    with Session(ctx).project(options, writes=True) as project:
+    with _project(app, options, writes=True) as project:
         count = forget_host(project, host, lock_timeout=lock_timeout)
-        click.echo(f"Forgot {host} and {count} steps on it.")
+    app.write(f"Forgot {host} and {count} {'entry' if count == 1 else 'entries'}.\n")
 
 
 @state.command("pull")
 @project_options
-@click.pass_context
-def pull(ctx: click.Context, **options: Any) -> None:
-    """Print the whole state as JSON. It holds the key of sensitive digests: treat it as a secret."""
-    with Session(ctx).project(options) as project:
-        click.echo(json.dumps(project.store.pull(), indent=2, sort_keys=True))
+@pass_app
+def pull(app: App, /, **options: Any) -> None:
+    """Print the whole state as one JSON document."""
+    from kubexms.views.jsontext import document
+
+    with _project(app, options) as project:
+        app.write(document(project.store.pull()))
 
 
 @state.command("push")
-@click.argument("file", type=click.File("rb"))
-@click.option("--force", is_flag=True, help="Also another lineage, or an older serial.")
-@lock_option
+@click.argument("file")
+@click.option("--force", is_flag=True, help="Also from another lineage, or an older serial.")
 @project_options
-@click.pass_context
-def push(ctx: click.Context, file: Any, force: bool, lock_timeout: float, **options: Any) -> None:
-    """Replace the state by a document that `pull` printed (`-` for standard input)."""
-    from kubexms.errors import StateError
-    from kubexms.services.state import replace
+@pass_app
+def push(app: App, /, file: str, force: bool, **options: Any) -> None:
+    """Replace the state by FILE, as `state pull` printed it; `-` is standard input."""
+    data = _read(app.path(file) if file != "-" else None)
+    with _project(app, options, writes=True) as project:
+        project.store.push(data, force=force)
+    app.write("The state is replaced.\n")
 
-    with Session(ctx).project(options, writes=True) as project:
-        try:
-            document = json.load(file)
-        except ValueError as error:
-            raise StateError(f"this is not a state document: {error}") from error
-        if not isinstance(document, dict):
-            raise StateError("this is not a state document: it is not an object")
-        replace(project, document, force=force, lock_timeout=lock_timeout)
-    click.echo("Replaced the state.", file=sys.stderr)
+
+def _read(path: Path | None) -> dict[str, Any]:
+    name = "standard input" if path is None else str(path)
+    try:
+        data = json.loads(sys.stdin.read() if path is None else path.read_bytes())
+    except OSError as error:
+        raise StateError(f"cannot read {name}: {error.strerror}") from error
+    except ValueError as error:
+        raise StateError(
+            f"{name} is not JSON: {error}", detail="Give what `kubexms state pull` printed."
+        ) from error
+    if not isinstance(data, dict):
+        raise StateError(f"{name} is not a state document", detail="Give what `kubexms state pull` printed.")
+    return data
 
 
 @state.command("unlock")
 @click.argument("lock_id")
+@click.option("--force", is_flag=True, help="Do not ask.")
 @project_options
-@click.pass_context
-def unlock(ctx: click.Context, lock_id: str, **options: Any) -> None:
-    """Break a lock by its id, where that is possible."""
-    with Session(ctx).project(options) as project:
+@pass_app
+def unlock(app: App, /, lock_id: str, force: bool, **options: Any) -> int:
+    """Break a lock by its id, after making sure that its holder is gone."""
+    if not force:
+        if not app.can_ask:
+            raise StateError("nobody can be asked whether to break the lock", detail="Pass --force.")
+        app.write(
+            "Do you really want to break the lock?\n"
+            "  Only 'yes' will be accepted to confirm.\n\n  Enter a value: "
+        )
+        if sys.stdin.readline().strip() != "yes":
+            app.write("\nThe lock stays.\n")
+            return 1
+    with _project(app, options, writes=True) as project:
         project.store.unlock(lock_id)
+    app.write("The lock is broken.\n")
+    return 0

@@ -6,21 +6,42 @@ from typing import Any
 
 import click
 
-from kubexms.cli.options import project_options
-from kubexms.cli.session import Session
+from kubexms.cli.app import App, pass_app
+from kubexms.cli.options import Chosen, output_options, plan_options, project_options, settings_for
+from kubexms.errors import KubexmsError
 
 
 @click.command()
 @project_options
-@click.pass_context
-def validate(ctx: click.Context, **options: Any) -> None:
-    """Check the documents, without any host."""
-    from kubexms.services.validate import validate as check
+@output_options
+@pass_app
+def validate(app: App, /, as_json: bool, **options: Any) -> int:
+    """Check the documents; no host is asked.
 
-    session = Session(ctx)
-    with session.project(options) as project:
-        found = [d for d in check(project) if d not in project.loaded.warnings]
-        session.complain(found)
-        steps = sum(len(task.steps) for module in project.loaded.pipeline.modules for task in module.tasks)
-        hosts = len(project.loaded.inventory.hosts)
-    click.echo(f"Success! The configuration is valid: {steps} steps, {hosts} hosts.")
+    Finds unknown fields and kinds, wrong types, names that nothing has, variables that are missing,
+    dependencies that cannot be ordered.
+    """
+    from kubexms.diagnostics import Severity
+    from kubexms.views.diagnostics import diagnostics_text
+    from kubexms.views.validation import valid_text, validation_json
+
+    chosen = Chosen(**options)
+    try:
+        with app.services.open_project(
+            settings_for(app, plan_options(chosen), chosen.parallelism)
+        ) as project:
+            found = app.services.validate(project)
+    except KubexmsError as error:
+        if not as_json:
+            raise
+        found = error.diagnostics
+    failed = any(item.severity is Severity.ERROR for item in found)
+    if as_json:
+        from kubexms.views.jsontext import document
+
+        app.write(document(validation_json(found)))
+        return int(failed)
+    app.complain(diagnostics_text(found, app.error_paint(), width=app.width()))
+    if not failed:
+        app.write(valid_text(len(found), app.paint()))
+    return int(failed)

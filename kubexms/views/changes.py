@@ -60,15 +60,19 @@ def _likeness(change: Change) -> str:
     return json.dumps(data, sort_keys=True)
 
 
-def change_lines(group: Folded, paint: Paint, *, limit: int | None = None) -> Iterator[str]:
-    """One block: what happens to which address, why, and every attribute that changes."""
+def change_lines(group: Folded, paint: Paint, *, words: str | None = None) -> Iterator[str]:
+    """One block: what happens to which address, why, and every attribute that changes.
+
+    With `words` the header says these, and nothing of reasons: something has happened already.
+    """
     change = group.change
     yield from _moved(group, paint)
     if change.action is ActionKind.NO_OP:
         return
-    yield "  " + paint(Role.BOLD, f"# {group.address} {wording.outcome(change)}")
-    yield from _remarks(change, paint)
-    writer = ValueWriter(paint) if limit is None else ValueWriter(paint, limit)
+    yield "  " + paint(Role.BOLD, f"# {group.address} {words or wording.outcome(change)}")
+    if words is None:
+        yield from _remarks(change, paint)
+    writer = ValueWriter(paint)
     head = f"{signed(wording.SIGNS[change.action], paint, 4)}{change.kind} {quoted(_label(group))} {{"
     body = [] if change.action is ActionKind.FORGET else list(_attributes(change, writer))
     yield from [head, *body, "    }"] if body else [head + "}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from kubexms.plan.model import Change, Counts, HostStatus, Plan, PlannedHook, Reason
+from kubexms.plan.model import Counts, HostStatus, Plan, PlannedHook, Reason
 from kubexms.step.contract import ActionKind
 from kubexms.views import wording
 from kubexms.views.changes import change_lines, folded
@@ -67,12 +67,11 @@ def _drift(plan: Plan, *, expand: bool) -> Iterator[str]:
         return
     yield "Changed on the hosts since the last apply, and left so by this plan:"
     for group in folded(kept, expand=expand):
-        names = ", ".join(group.change.changed) or _presence(group.change)
-        yield f"  # {group.address} has changed ({printable(names)})"
-
-
-def _presence(change: Change) -> str:
-    return "it is gone" if change.action is ActionKind.CREATE else "it is there"
+        yield f"  # {group.address} {wording.happened(group.change)}" + (
+            f" ({printable(', '.join(group.change.changed))})"
+            if group.change.action is ActionKind.UPDATE
+            else ""
+        )
 
 
 def _removals(plan: Plan, paint: Paint) -> Iterator[str]:

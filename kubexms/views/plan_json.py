@@ -39,8 +39,8 @@ def plan_document(plan: Plan) -> dict[str, JsonValue]:
         "terraform_version": plan.tool_version,
         "variables": {},
         "planned_values": {"root_module": _planned(changes)},
-        "resource_drift": [_resource_change(change) for change in plan.drift],
-        "resource_changes": [_resource_change(change) for change in changes],
+        "resource_drift": [resource_change(change) for change in plan.drift],
+        "resource_changes": [resource_change(change) for change in changes],
         "output_changes": {},
         "prior_state": {
             "format_version": _VALUES_VERSION,
@@ -92,7 +92,8 @@ def _identity(change: Change) -> dict[str, JsonValue]:
     }
 
 
-def _resource_change(change: Change) -> dict[str, JsonValue]:
+def resource_change(change: Change) -> dict[str, JsonValue]:
+    """One entry of `resource_changes` or `resource_drift`."""
     entry = _identity(change)
     if change.previous_address is not None:
         entry["previous_address"] = change.previous_address

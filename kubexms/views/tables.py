@@ -8,11 +8,11 @@ from kubexms.views.escaping import printable
 from kubexms.views.paint import Paint, Role, plain
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Paint = plain) -> Iterator[str]:
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], paint: Paint = plain) -> Iterator[str]:
     """A header and the rows, each column as wide as its widest cell, two spaces between."""
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(heads, *cells, strict=True)]
-    yield paint(Role.BOLD, _line(heads, widths))
+    widths = [max(len(text) for text in column) for column in zip(head, *cells, strict=True)]
+    yield paint(Role.BOLD, _line(head, widths))
     yield from (_line(row, widths) for row in cells)
 
 

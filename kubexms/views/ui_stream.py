@@ -91,6 +91,10 @@ class Stream:
         counts = plan.counts()
         self._summary(plan_line(counts), Totals(counts.add, counts.change, counts.remove), operation)
 
+    def nothing_done(self) -> None:
+        """The summary of an apply that had nothing to do."""
+        self._summary(Totals().line(self.operation), Totals(), self.operation)
+
     def diagnostic(self, diagnostic: Diagnostic) -> None:
         """An error or a warning."""
         error = diagnostic.severity is Severity.ERROR

@@ -78,3 +78,14 @@ def reason(change: Change) -> str:
 def disruption(change: Change) -> str:
     """What applying interrupts; empty for nothing."""
     return _DISRUPTIONS.get(change.disruption, "")
+
+
+def happened(change: Change) -> str:
+    """What drift did: the change leads from what was applied to what is there now."""
+    match change.action:
+        case ActionKind.DELETE:
+            return "is gone"
+        case ActionKind.CREATE:
+            return "has appeared"
+        case _:
+            return "has changed"
