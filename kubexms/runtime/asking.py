@@ -19,6 +19,8 @@ from kubexms.runtime.transport import ByteChannel
 
 Clock = Callable[[], float]
 
+_LAST_WORDS = 1.0
+"""Seconds to wait for the rest of stderr."""
 _KILL_GRACE = 5.0
 """Seconds that the far side has to end a fragment; after that the rest is given up."""
 
@@ -62,9 +64,19 @@ class Asking:
             ended = received.ended
         if not self._spoke and (ended or (not sent and self._clock() < self._until)):
             raise self._silence()
-        self._complaints.end()
+        self._hear_out()
         reason = Failure.MALFORMED if ended else Failure.DEADLINE
         return self._collector.answers(complete=self._complete, reason=reason)
+
+    def _hear_out(self) -> None:
+        """Over a network, what was said on stderr may come after the answers that were given later."""
+        limit = min(self._until, self._clock() + _LAST_WORDS)
+        while self._complete and not self._complaints.ended and (left := limit - self._clock()) > 0:
+            received = self._channel.receive(left)
+            self._complaints.feed(received.stderr)
+            if received.ended:
+                break
+        self._complaints.end()
 
     def _take(self, frame: Frame) -> None:
         self._spoke = True
@@ -115,12 +127,13 @@ class _Complaints:
     """stderr is one stream: a line with the marker says whose it is from there on."""
 
     def __init__(self, marker: str, collector: AnswerCollector) -> None:
-        self._line = re.compile(rb"(?:\A|(?<=\n))" + marker.encode() + rb" (\d+)\n")
+        self._line = re.compile(rb"(?:\A|(?<=\n))" + marker.encode() + rb" (\d+|z)\n")
         self._longest = len(marker) + 16
         self._collector = collector
         self._index: int | None = None
         self._rest = b""
         self._before = b""
+        self.ended = False
 
     def feed(self, data: bytes) -> None:
         """More of the stream. A piece that may be the beginning of a line with the marker is held back."""
@@ -133,7 +146,8 @@ class _Complaints:
 
     def _split(self, data: bytes) -> list[tuple[int | None, bytes]]:
         parts = self._line.split(data)
-        owners = [self._index, *(int(number) for number in parts[1::2])]
+        self.ended = self.ended or b"z" in parts[1::2]
+        owners = [self._index, *(None if word == b"z" else int(word) for word in parts[1::2])]
         return list(zip(owners, parts[::2], strict=True))
 
     def _give(self, index: int | None, text: bytes) -> None:

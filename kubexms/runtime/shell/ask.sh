@@ -23,5 +23,6 @@ kx_start() {
 
 kx_stop() {
     kill "$kx_watcher"
+    printf '%s z\n' "$kx_m" >&2
     printf '%s Z 0\n\n' "$kx_m" >&3
 }
