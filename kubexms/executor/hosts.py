@@ -9,7 +9,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from kubexms.errors import ConnectionFailed
-from kubexms.executor.apply import HostRun
+from kubexms.executor.attempt import HostRun
 from kubexms.executor.context import NEVER
 from kubexms.plan.planner import Planned, Planner
 from kubexms.plan.rendered import Instance

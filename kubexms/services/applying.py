@@ -24,7 +24,7 @@ from kubexms.executor.events import (
     Waiting,
 )
 from kubexms.executor.stop import StopSignal
-from kubexms.plan.model import Plan, PlanOptions
+from kubexms.plan.model import HostStatus, Plan, PlanOptions
 from kubexms.plan.staleness import Moved, moved_since
 from kubexms.services.planfile import plan_digest
 from kubexms.services.planning import Prepared, prepare
@@ -84,7 +84,8 @@ def apply(
     def waiting(holder: LockInfo) -> None:
         listener(
             Waiting(
-                f"the state's lock, held by {holder.who} since {holder.created:%H:%M:%S} for {holder.operation}"
+                f"the state's lock, held by {holder.who} for {holder.operation} "
+                f"since {holder.created:%H:%M:%S}"
             )
         )
 
@@ -150,7 +151,8 @@ def _execute(
     writer.put_hosts(hosts)
     writer.put_steps(adopted)
     if not plan.effective and not planned.snapshot.scopes:
-        return ApplyOutcome(plan, None)
+        lost = _unreachable((), plan)
+        return ApplyOutcome(plan, RunResult("", unreachable=lost) if lost else None)
     record = RunRecord(
         id=run_id,
         operation="destroy" if plan.options.operation == "destroy" else "apply",
@@ -172,8 +174,8 @@ def _execute(
         project, plan, prepared, connector, writer, run_id, digest, first + len(adopted), record.actor
     )
     results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
-    outcome = RunResult(run_id, results, stop.requested, _unreachable(results))
-    _finish(project, planned_hosts=touched, plan=plan, writer=writer, record=record, outcome=outcome)
+    outcome = RunResult(run_id, results, stop.requested, _unreachable(results, plan))
+    _finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
 
@@ -181,7 +183,6 @@ def _execute(
 def _finish(
     project: Project,
     *,
-    planned_hosts: tuple[str, ...],
     plan: Plan,
     writer: StateWriter,
     record: RunRecord,
@@ -265,20 +266,16 @@ def _refuse_moved(moved: list[Moved]) -> None:
     if not moved:
         return
     count = len({item.address for item in moved})
-    raise StalePlan(
-        f"the plan is stale: {count} step{'s' if count > 1 else ''} moved since it was made; nothing was touched",
-        diagnostics=[
-            *(
-                Diagnostic(Severity.ERROR, f"{item.address}: {item.what} moved", item.detail, item.address)
-                for item in moved
-            ),
-            Diagnostic(
-                Severity.ERROR,
-                f"the plan is stale: {count} step{'s' if count > 1 else ''} moved since it was made; nothing was touched",
-                "Plan again; or `--on-stale=skip-host` applies it to the hosts on which nothing moved.",
-            ),
-        ],
+    summary = f"the plan is stale: {count} step{'s' if count > 1 else ''} moved since it was made"
+    advice = (
+        "Nothing was touched. Plan again; or `--on-stale=skip-host` applies it to the hosts "
+        "on which nothing moved."
     )
+    steps = (
+        Diagnostic(Severity.ERROR, f"{item.address}: {item.what} moved", item.detail, item.address)
+        for item in moved
+    )
+    raise StalePlan(summary, diagnostics=[*steps, Diagnostic(Severity.ERROR, summary, advice)])
 
 
 def _narrowed(fresh: Plan, saved: Plan, skipped: frozenset[str]) -> Plan:
@@ -297,5 +294,10 @@ def _refuse_errors(plan: Plan) -> None:
         )
 
 
-def _unreachable(results: tuple[StepResult, ...]) -> dict[str, str]:
-    return {r.address.rpartition("@")[2]: r.message for r in results if r.status is StepStatus.UNREACHABLE}
+def _unreachable(results: tuple[StepResult, ...], plan: Plan) -> dict[str, str]:
+    """Hosts that could not be asked, and those that were lost on the way."""
+    lost = {report.name: report.error for report in plan.hosts if report.status is HostStatus.UNREACHABLE}
+    for result in results:
+        if result.status is StepStatus.UNREACHABLE:
+            lost[result.address.rpartition("@")[2]] = result.message
+    return lost

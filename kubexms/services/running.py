@@ -13,6 +13,7 @@ from kubexms.executor.events import Listener, StepProgress, StepResult, StepStat
 from kubexms.executor.hooks import ScopeHooks
 from kubexms.executor.hosts import RunHosts
 from kubexms.executor.job import Executor, Job
+from kubexms.executor.recording import Recorder
 from kubexms.executor.stop import StopSignal
 from kubexms.graph.deletes import DeleteEntry, build_delete_graph
 from kubexms.graph.model import Scope, StepGraph
@@ -53,25 +54,28 @@ def run_changes(
     executor: Executor = (
         DebugExecutor(prompter) if prompter else ConcurrentExecutor(setup.project.parallelism)
     )
-    applier = StepApplier(
+    recorder = Recorder(
         setup.writer,
         planned.conceal,
         run=setup.run,
-        lineage=lineage,
         first_order=setup.first_order,
+        source_of=lambda step: _source(setup.project, step),
+    )
+    applier = StepApplier(
+        recorder,
+        lineage=lineage,
         rerender=hosts.rerender,
         progress=lambda step, message: listener(StepProgress(step.change, 0.0, message)),
         stopping=lambda: stop.now,
-        source_of=lambda step: _source(setup.project, step),
     )
     for address, digest in observed_digests(planned):
-        applier.know(address, digest)
+        recorder.know(address, digest)
 
     def work(address: str) -> StepResult:
         step = steps[address]
         work = planned.hosts[step.change.host]
         if step.change.address in forgets:
-            return applier.forget(step)
+            return recorder.forget(step)
         seen = work.answer.seen.get(address) if work.answer is not None else None
         return applier.apply(step, hosts.get(step.change.host), seen)
 

@@ -62,7 +62,10 @@ def select(project: Project, patterns: Sequence[str]) -> list[StepState]:
 
 
 def remove(project: Project, patterns: Sequence[str], *, lock_timeout: float = 0.0) -> list[str]:
-    """Forget entries; the hosts keep everything. Returns what was forgotten. Raises `StateError` if nothing matches."""
+    """Forget entries; the hosts keep everything. Returns what was forgotten.
+
+    Raises `StateError` if nothing matches.
+    """
     addresses = [entry.address for entry in select(project, patterns)]
     if not patterns or not addresses:
         raise StateError("nothing in the state matches", detail="`kubexms state list` shows the addresses.")

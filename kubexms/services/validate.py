@@ -11,17 +11,22 @@ def validate(project: Project) -> tuple[Diagnostic, ...]:
 
     Warns of steps that run at every apply: for them a plan is never empty.
     """
-    found = list(project.loaded.warnings)
-    for module in project.loaded.pipeline.modules:
-        for task in module.tasks:
-            for step in task.steps:
-                if step.args.get("runs") == "always":
-                    found.append(
-                        Diagnostic(
-                            Severity.WARNING,
-                            f"{module.name}/{task.name}/{step.name} runs at every apply",
-                            "With `runs: always` a plan is never empty; a check (`unless`, `creates`) would tell when.",
-                            source=project.loaded.sources.lookup(module.name, task.name, step.name),
-                        )
-                    )
-    return tuple(found)
+    always = [
+        (module.name, task.name, step.name)
+        for module in project.loaded.pipeline.modules
+        for task in module.tasks
+        for step in task.steps
+        if step.args.get("runs") == "always"
+    ]
+    advice = (
+        "With `runs: always` a plan is never empty; a check (`unless`, `creates`) would tell when to run."
+    )
+    return project.loaded.warnings + tuple(
+        Diagnostic(
+            Severity.WARNING,
+            f"{'/'.join(place)} runs at every apply",
+            advice,
+            source=project.loaded.sources.lookup(*place),
+        )
+        for place in always
+    )

@@ -96,6 +96,10 @@ class StateStore(Protocol):
         """Which state this is; creates it when there is none yet."""
         ...
 
+    def ensure(self) -> None:
+        """Make the state exist, empty, so that its lineage and key outlive this process."""
+        ...
+
     def key(self) -> bytes:
         """The secret key for digests of sensitive values."""
         ...

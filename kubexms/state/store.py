@@ -79,6 +79,11 @@ class SqlStore:
         with self._reading() as connection:
             return self._meta(connection)
 
+    def ensure(self) -> None:
+        """Make the file, if there is none."""
+        if not self._path.exists():
+            self._writable()
+
     def key(self) -> bytes:
         """The secret key for digests of sensitive values."""
         if not self._path.exists():

@@ -1,0 +1,211 @@
+"""What is durable of a step: the intent before its first write, and the result with its entry after it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from kubexms.errors import KubexmsError
+from kubexms.executor.attempt import Attempt, plain_prior, removes
+from kubexms.executor.entries import adopted_entry, applied_entry
+from kubexms.executor.events import StepResult, StepStatus
+from kubexms.plan.conceal import Concealer
+from kubexms.plan.working import PlannedStep
+from kubexms.state.model import Intent, StepRecord, StepState
+from kubexms.state.protocol import StateWriter
+from kubexms.step.observation import Observation
+
+
+class Recorder:
+    """Writes intents, results and entries of one run. Thread-safe for different hosts."""
+
+    def __init__(
+        self,
+        writer: StateWriter,
+        conceal: Concealer,
+        *,
+        run: str,
+        first_order: int,
+        source_of: Callable[[PlannedStep], str] = lambda planned: "",
+    ) -> None:
+        self._writer = writer
+        self._conceal = conceal
+        self._run = run
+        self._order = first_order
+        self._source_of = source_of
+        self._lock = threading.Lock()
+        self._digests: dict[str, str] = {}
+
+    def know(self, address: str, digest: str) -> None:
+        """The observation digest of a step that has nothing to do in this run."""
+        self._digests[address] = digest
+
+    def intend(self, attempt: Attempt, before: Observation) -> None:
+        """Durable before the first write: what is about to be done, and what was there before."""
+        planned = attempt.planned
+        rendered = attempt.rendered
+        entry, open_intent = attempt.valid_entry(), planned.intent
+        if entry is not None and entry.touched:
+            prior = entry.prior
+        elif open_intent is not None and open_intent.prior is not None:
+            prior = open_intent.prior
+        else:
+            prior = plain_prior(before, rendered)
+        attempt.prior = prior
+        self._writer.open_intent(
+            Intent(
+                address=planned.change.address,
+                run=self._run,
+                kind=planned.change.kind,
+                action=planned.change.action.value,
+                spec=self._conceal.spec(rendered),
+                spec_digest=self._conceal.spec_digest(rendered),
+                prior=prior,
+                object_id=rendered.object_id,
+                machine_id=attempt.host.machine_id,
+                at=datetime.now(UTC),
+            )
+        )
+        attempt.intended = True
+
+    def succeed(self, attempt: Attempt, changed: bool, seconds: float) -> StepResult:
+        """The step is as desired (or gone): its entry, its result, its intent closed."""
+        planned, host = attempt.planned, attempt.host
+        result = self._result(attempt, StepStatus.OK, changed, seconds)
+        record = _record(planned, result)
+        if removes(planned):
+            self._writer.close_intent(record, run=self._run, remove=True)
+            return result
+        entry = self._entry(attempt, changed)
+        if entry.outputs:
+            host.outputs[planned.instance.address.path] = dict(entry.outputs)
+        self._digests[planned.change.address] = entry.observation_digest
+        self._writer.close_intent(record, run=self._run, entry=entry)
+        return result
+
+    def fail(self, attempt: Attempt, error: KubexmsError, status: StepStatus, seconds: float) -> StepResult:
+        """The step failed: its intent stays open where nobody knows how far it got."""
+        result = self._result(
+            attempt, status, attempt.outcome is not None and attempt.outcome.acted, seconds, error
+        )
+        record = _record(attempt.planned, result)
+        if not attempt.intended:
+            self._writer.record([record], run=self._run)
+        elif status in (StepStatus.INTERRUPTED, StepStatus.UNREACHABLE):
+            self._writer.keep_intent(record, run=self._run)
+        else:
+            self._writer.close_intent(record, run=self._run, entry=self._tainted(attempt))
+        return result
+
+    def forget(self, planned: PlannedStep) -> StepResult:
+        """Take a step out of the state; its host is not even asked."""
+        result = StepResult(
+            planned.change.address, planned.change.kind, planned.change.action.value, StepStatus.OK
+        )
+        self._writer.close_intent(_record(planned, result), run=self._run, remove=True)
+        return result
+
+    def _entry(self, attempt: Attempt, changed: bool) -> StepState:
+        planned, host = attempt.planned, attempt.host
+        assert attempt.instance is not None
+        assert attempt.after is not None
+        previous = attempt.valid_entry()
+        entry = adopted_entry(
+            replace(planned, instance=attempt.instance),
+            attempt.after.observation,
+            self._conceal,
+            run=self._run,
+            machine_id=host.machine_id,
+            order=self._next_order(previous),
+            source=self._source_of(planned),
+            source_digests=self._source_digests(planned),
+            previous=previous,
+        )
+        if not changed:
+            return entry
+        outputs = attempt.outcome.outputs if attempt.outcome else {}
+        return applied_entry(entry, attempt.instance, prior=attempt.prior, outputs=outputs)
+
+    def _tainted(self, attempt: Attempt) -> StepState | None:
+        """The entry of a step that acted and failed: its prior is kept, everything else is to be looked at.
+
+        Steps that nothing can be seen of have no entry until they succeed: they run again.
+        """
+        acted = attempt.acted
+        if (
+            not acted
+            or removes(attempt.planned)
+            or attempt.rendered.executor.runs(attempt.rendered.spec) != "observed"
+        ):
+            return None
+        seen = attempt.after or attempt.seen
+        assert seen is not None
+        assert attempt.instance is not None
+        entry = adopted_entry(
+            replace(attempt.planned, instance=attempt.instance),
+            seen.observation,
+            self._conceal,
+            run=self._run,
+            machine_id=attempt.host.machine_id,
+            order=self._next_order(attempt.valid_entry()),
+            source=self._source_of(attempt.planned),
+            previous=attempt.valid_entry(),
+        )
+        return entry.model_copy(update={"touched": True, "prior": attempt.prior, "tainted": True})
+
+    def _source_digests(self, planned: PlannedStep) -> dict[str, str]:
+        return {
+            name: "+".join(self._digests.get(address, "") for address in addresses)
+            for name, addresses in planned.sources.items()
+        }
+
+    def _next_order(self, previous: StepState | None) -> int:
+        with self._lock:
+            order = previous.order if previous else self._order
+            self._order += 0 if previous else 1
+        return order
+
+    def _result(
+        self,
+        attempt: Attempt,
+        status: StepStatus,
+        changed: bool,
+        seconds: float,
+        error: KubexmsError | None = None,
+    ) -> StepResult:
+        planned, outcome = attempt.planned, attempt.outcome
+        hidden = planned.instance.step.sensitive
+        scrub = attempt.scrub
+        return StepResult(
+            address=planned.change.address,
+            kind=planned.change.kind,
+            action=planned.change.action.value,
+            status=status,
+            changed=changed,
+            seconds=seconds,
+            attempts=attempt.number,
+            message=scrub.text(error.summary) if error is not None else "",
+            exit_status=outcome.status if outcome else None,
+            stdout="" if hidden or outcome is None else scrub.text(outcome.stdout),
+            stderr="" if hidden or outcome is None else scrub.text(outcome.stderr),
+            remaining=attempt.remaining,
+        )
+
+
+def _record(planned: PlannedStep, result: StepResult) -> StepRecord:
+    return StepRecord(
+        address=result.address,
+        kind=result.kind,
+        action=result.action,
+        status=result.status.value,
+        reason=planned.change.reason.value if planned.change.reason else "",
+        seconds=round(result.seconds, 3),
+        attempts=result.attempts,
+        exit_status=result.exit_status,
+        output_tail=result.stdout,
+        error_tail=result.stderr,
+        message=result.message,
+        changed=planned.change.changed,
+    )
