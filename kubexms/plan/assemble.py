@@ -60,7 +60,7 @@ def assemble(
         changes=tuple(changes),
         drift=tuple(sorted(drift, key=lambda change: Address.parse(change.address))),
         hooks=tuple(_hooks(project, changes)),
-        removals=tuple(_removals(planned, project, options)),
+        removals=tuple(_removals(planned, project)),
         diagnostics=tuple(diagnostics + _warnings(planned)),
     )
 
@@ -110,7 +110,7 @@ def _hooks(project: LoadedProject, changes: Iterable[Change]) -> list[PlannedHoo
     return planned
 
 
-def _removals(planned: Planned, project: LoadedProject, options: PlanOptions) -> list[Removal]:
+def _removals(planned: Planned, project: LoadedProject) -> list[Removal]:
     known = {host.name for host in project.inventory.hosts}
     counts: dict[str, int] = {}
     for address in planned.snapshot.steps:

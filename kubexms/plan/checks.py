@@ -60,7 +60,7 @@ def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:
         return []
     return [
         _error(
-            f"{planned.change.address} was interrupted in run {intent.run}, and nobody can see how far it got",
+            f"{planned.change.address} was interrupted (run {intent.run}); nobody can see how far it got",
             f"Look at the host, then either run it again with --replace '{planned.change.address}', "
             f"or accept it as done with `kubexms state accept '{planned.change.address}'`.",
             planned.change.address,

@@ -205,7 +205,7 @@ def _key(item: JsonValue, placement: Placement) -> str:
         if not isinstance(name, str):
             raise ConfigError(
                 f"forEach of {placement.path}: an entry has no 'name'",
-                detail="Entries that are objects need a 'name' (or 'key'), which becomes part of the address.",
+                detail="An object in a list needs a 'name' (or 'key'): it becomes part of the address.",
             )
         return name
     return str(item)

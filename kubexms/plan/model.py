@@ -1,7 +1,8 @@
 """Change and Plan: what would happen and why, with the digests that bind it.
 
 Pure data: a plan can be written, sent, shown and read back. Sensitive values never enter it:
-in their place stands `HIDDEN`, and where they must be compared a keyed digest whose key never leaves the state.
+in their place stands `HIDDEN`, and where they must be compared a keyed digest whose key never
+leaves the state.
 """
 
 from __future__ import annotations

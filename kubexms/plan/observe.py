@@ -67,7 +67,8 @@ def observe_all(
     """Ask every host. `prepare` and `again` are called in this thread only, workers only ask.
 
     `again` sees a host's first answers and may return further questions (facts decided what to ask);
-    two rounds are the limit. A host that fails, fails alone. `started` and `finished` are called in this thread.
+    two rounds are the limit. A host that fails, fails alone. `started` and `finished` are called in
+    this thread.
     """
     answers: dict[str, HostAnswer] = {}
     with concurrent.futures.ThreadPoolExecutor(parallelism, thread_name_prefix="observe") as pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,14 +9,23 @@ from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
-from kubexms.config.template import TemplateEngine, Unknown
+from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
 from kubexms.plan.checks import check
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.decide import Evidence, decide
 from kubexms.plan.expand import Expander, Placement
+from kubexms.plan.flow import (
+    asked_alike,
+    explicit,
+    flow,
+    mentions_facts,
+    outputs_of,
+    same_object,
+    undecidable,
+)
 from kubexms.plan.inputs import input_digests
-from kubexms.plan.model import Change, PlanDiagnostic, PlanOptions
+from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.questions import Questioner, Questions
 from kubexms.plan.recorded import apply_moves, by_host, recorded_instance
@@ -78,7 +86,7 @@ class Planner:
         self._binder = Binder()
         self._questioner = Questioner()
         self._recorded: dict[str, Instance] = {}
-        self._facts_matter = _mentions_facts(project)
+        self._facts_matter = mentions_facts(project)
         self._works_by_name: dict[str, HostWork] = {}
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
@@ -99,7 +107,10 @@ class Planner:
         return self._binder.bind_one(replace(instance, rendered=rendered), work.siblings).instance
 
     def plan(self) -> Planned:
-        """Observe and decide. Raises `ConfigError` and `PlanError`; a host that fails is reported, not raised."""
+        """Observe and decide. A host that fails is reported, not raised.
+
+        Raises `ConfigError` and `PlanError`.
+        """
         works = self._works_by_name = self._works()
         asked = [name for name, work in works.items() if work.host.maintenance is None or work.removed]
         answers = observe_all(
@@ -198,7 +209,7 @@ class Planner:
         changed = [
             instance
             for instance in work.siblings
-            if not _asked_alike(before.get(str(instance.address)), instance)
+            if not asked_alike(before.get(str(instance.address)), instance)
             and str(instance.address) not in self._recorded
         ]
         return self._questioner.ask_for(changed) if changed else None
@@ -229,14 +240,14 @@ class Planner:
         if isinstance(result, Unselected):
             work.unselected.append(result)
             if result.unknown is not None:
-                planned.diagnostics.append(_undecidable(result))
+                planned.diagnostics.append(undecidable(result))
             return
         for instance in result:
             bound = self._binder.bind_one(instance, work.siblings)
             step = self._decide(work, bound.instance, bound.sources, make_scope(placement.module.name, None))
             work.steps[step.change.address] = step
             planned.diagnostics += check(work, step, self._snapshot.meta.lineage, self._options.allow_destroy)
-            _flow(work, step)
+            flow(work, step)
 
     def _decide(
         self,
@@ -252,7 +263,7 @@ class Planner:
         notes: tuple[str, ...] = ()
         if seen is None:
             observation = Observation.unknown("it is not known yet what to ask")
-        elif not _same_object(seen.rendered.spec, instance):
+        elif not same_object(seen.rendered.spec, instance):
             observation = Observation.unknown("what to ask depends on facts that became known too late")
         else:
             observation = seen.observation
@@ -299,8 +310,8 @@ class Planner:
             work.intents.get(address),
             sources,
             inputs,
-            depends_on=_explicit(instance, work.siblings),
-            data=tuple(dict.fromkeys(data + _outputs_of(reads, work.name))),
+            depends_on=explicit(instance, work.siblings),
+            data=tuple(dict.fromkeys(data + outputs_of(reads, work.name))),
         )
 
     def _observed(self, work: HostWork, address: str) -> str:
@@ -320,88 +331,3 @@ class PlanListener:
 
     def finished(self, answer: HostAnswer) -> None:
         """A host has answered, or not."""
-
-
-def _mentions_facts(project: LoadedProject) -> bool:
-    """Whether any template of the pipeline could read a fact: if none does, one round always suffices."""
-    if any("template" in step.args for m in project.pipeline.modules for t in m.tasks for step in t.steps):
-        return True
-    text = project.pipeline.model_dump_json()
-    return re.search(r"\bfacts\b|\bhosts\s*[.\[|]", text) is not None
-
-
-def _asked_alike(before: Instance | None, now: Instance) -> bool:
-    """Whether the answer to `before` also answers `now`."""
-    if before is None or before.rendered.unknown_identity is not None:
-        return False
-    if before.rendered is now.rendered or before.rendered.spec == now.rendered.spec:
-        return True
-    executor = now.rendered.executor
-    old, new = executor.probe([before.rendered.spec]), executor.probe([now.rendered.spec])
-    return [probe.fragment for probe in old] == [probe.fragment for probe in new]
-
-
-def _same_object(asked: object, instance: Instance) -> bool:
-    if asked is instance.rendered.spec:
-        return True
-    names = instance.rendered.executor.identity
-    return all(getattr(asked, name, None) == getattr(instance.rendered.spec, name) for name in names)
-
-
-def _flow(work: HostWork, step: PlannedStep) -> None:
-    """What this step, if it is still to run, makes unknown to later ones."""
-    instance, change = step.instance, step.change
-    names = declared_outputs(instance)
-    path = instance.address.path
-    if not change.effective:
-        return
-    changed = set(instance.rendered.executor.changes_facts) | declared_facts(instance)
-    for fact in changed:
-        work.unknown_facts[fact] = path
-    if names:
-        work.outputs[path] = {name: Unknown(f"outputs.{path}.{name}") for name in names}
-
-
-def declared_outputs(instance: Instance) -> tuple[str, ...]:
-    """Names of the outputs that a step declares."""
-    outputs = getattr(instance.rendered.spec, "outputs", None)
-    return tuple(outputs) if outputs else ()
-
-
-def declared_facts(instance: Instance) -> set[str]:
-    """Facts that a step itself says it may change (`changesFacts`)."""
-    return set(getattr(instance.rendered.spec, "changes_facts", None) or ())
-
-
-def _undecidable(result: Unselected) -> PlanDiagnostic:
-    return PlanDiagnostic(
-        severity="warning",
-        summary=f"whether {result.path} runs on {result.host} is known only after apply",
-        detail=f"It depends on {result.unknown}. Nothing is planned for it now; plan again after this apply.",
-        address=f"{result.path}@{result.host}",
-    )
-
-
-def _explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
-    """The addresses that `dependsOn` names: `step`, `task/step` or `module/task/step`, on the same host."""
-    if not instance.step.depends_on:
-        return ()
-    own = instance.address
-    wanted = {
-        "/".join((*(own.module, own.task)[: 2 - name.count("/")], name)) for name in instance.step.depends_on
-    }
-    return tuple(
-        str(other.address)
-        for other in siblings
-        if f"{other.address.module}/{other.address.task}/{other.address.step}" in wanted
-    )
-
-
-def _outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
-    paths = (
-        name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs.")
-    )
-    return tuple(path if "@" in path else f"{path}@{host}" for path in paths if path)
-
-
-__all__ = ["Change", "PlanListener", "Planned", "Planner", "declared_outputs", "replace"]

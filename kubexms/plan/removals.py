@@ -35,16 +35,14 @@ def removals(
     for address, entry in work.entries.items():
         if address in work.steps:
             continue
-        reason = _why(address, unselected, work, destroy=destroy)
+        reason = _why(address, unselected, destroy=destroy)
         if reason is not None:
             heir = managed.get(entry.object_id)
             planned.append(_removal(work, address, entry, recorded.get(address), reason, conceal, heir))
     return planned
 
 
-def _why(
-    address: str, unselected: Mapping[str, Unselected], work: HostWork, *, destroy: bool
-) -> Reason | None:
+def _why(address: str, unselected: Mapping[str, Unselected], *, destroy: bool) -> Reason | None:
     if destroy:
         return Reason.DESTROY
     parsed = Address.parse(address)

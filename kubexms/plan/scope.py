@@ -102,7 +102,7 @@ class Scopes:
         return self._scope_vars(self._project.scopes[module], host)
 
     def _scope_vars(self, scope: ModuleScope, host: str) -> dict[str, object]:
-        """The vars of one module: what inventories say gives way only to values that were given for the run."""
+        """The vars of one module: what inventories say gives way only to what was given for the run."""
         values: dict[str, object] = {}
         over: dict[str, object] = {}
         for name, variable in scope.variables.items():
@@ -115,7 +115,11 @@ class Scopes:
             reference, base = variable.secret, scope.base_dir
             return Deferred(lambda: self._resolver.resolve(reference, base))
         if variable.source == "with" and scope.outer is not None and has_template(variable.value):
-            outer = {"vars": self._scope_vars(scope.outer, host), "host": self._views[host], "hosts": self._everyone}
+            outer = {
+                "vars": self._scope_vars(scope.outer, host),
+                "host": self._views[host],
+                "hosts": self._everyone,
+            }
             result = TemplateEngine(scope.outer.base_dir).render(variable.value, outer)
             if result.unknown:
                 return Unknown(min(result.unknown))

@@ -12,7 +12,10 @@ from kubexms.spec.inventory import Host
 
 
 def limited(hosts: Sequence[Host], limit: Sequence[str]) -> list[Host]:
-    """The hosts that `--limit` leaves: globs over names, `role:NAME` for a role. Raises if one matches none."""
+    """The hosts that `--limit` leaves: globs over names, `role:NAME` for a role.
+
+    Raises `PlanError` for a pattern that matches none.
+    """
     if not limit:
         return list(hosts)
     chosen: set[str] = set()
@@ -39,7 +42,8 @@ def matching(addresses: Iterable[str], patterns: Sequence[str], option: str) -> 
         if not found:
             raise PlanError(
                 f"{option} {pattern} matches nothing",
-                detail="Addresses look like module/task/step@host; globs and prefixes work. `kubexms graph` lists them.",
+                detail="Addresses look like module/task/step@host; globs and prefixes work. "
+                "`kubexms graph` lists them.",
             )
         chosen |= found
     return chosen

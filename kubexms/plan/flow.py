@@ -1,0 +1,93 @@
+"""What one step tells about others: facts and outputs that flow forward, and what answers what."""
+
+from __future__ import annotations
+
+import re
+
+from kubexms.config.project import LoadedProject
+from kubexms.config.template import Unknown
+from kubexms.plan.model import PlanDiagnostic
+from kubexms.plan.rendered import Instance, Unselected
+from kubexms.plan.working import HostWork, PlannedStep
+
+
+def mentions_facts(project: LoadedProject) -> bool:
+    """Whether any template of the pipeline could read a fact: if none does, one round always suffices."""
+    if any("template" in step.args for m in project.pipeline.modules for t in m.tasks for step in t.steps):
+        return True
+    text = project.pipeline.model_dump_json()
+    return re.search(r"\bfacts\b|\bhosts\s*[.\[|]", text) is not None
+
+
+def asked_alike(before: Instance | None, now: Instance) -> bool:
+    """Whether the answer to `before` also answers `now`."""
+    if before is None or before.rendered.unknown_identity is not None:
+        return False
+    if before.rendered is now.rendered or before.rendered.spec == now.rendered.spec:
+        return True
+    executor = now.rendered.executor
+    old, new = executor.probe([before.rendered.spec]), executor.probe([now.rendered.spec])
+    return [probe.fragment for probe in old] == [probe.fragment for probe in new]
+
+
+def same_object(asked: object, instance: Instance) -> bool:
+    if asked is instance.rendered.spec:
+        return True
+    names = instance.rendered.executor.identity
+    return all(getattr(asked, name, None) == getattr(instance.rendered.spec, name) for name in names)
+
+
+def flow(work: HostWork, step: PlannedStep) -> None:
+    """What this step, if it is still to run, makes unknown to later ones."""
+    instance, change = step.instance, step.change
+    names = declared_outputs(instance)
+    path = instance.address.path
+    if not change.effective:
+        return
+    changed = set(instance.rendered.executor.changes_facts) | declared_facts(instance)
+    for fact in changed:
+        work.unknown_facts[fact] = path
+    if names:
+        work.outputs[path] = {name: Unknown(f"outputs.{path}.{name}") for name in names}
+
+
+def declared_outputs(instance: Instance) -> tuple[str, ...]:
+    """Names of the outputs that a step declares."""
+    outputs = getattr(instance.rendered.spec, "outputs", None)
+    return tuple(outputs) if outputs else ()
+
+
+def declared_facts(instance: Instance) -> set[str]:
+    """Facts that a step itself says it may change (`changesFacts`)."""
+    return set(getattr(instance.rendered.spec, "changes_facts", None) or ())
+
+
+def undecidable(result: Unselected) -> PlanDiagnostic:
+    return PlanDiagnostic(
+        severity="warning",
+        summary=f"whether {result.path} runs on {result.host} is known only after apply",
+        detail=f"It depends on {result.unknown}. Nothing is planned for it now; plan again after this apply.",
+        address=f"{result.path}@{result.host}",
+    )
+
+
+def explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
+    """The addresses that `dependsOn` names: `step`, `task/step` or `module/task/step`, on the same host."""
+    if not instance.step.depends_on:
+        return ()
+    own = instance.address
+    wanted = {
+        "/".join((*(own.module, own.task)[: 2 - name.count("/")], name)) for name in instance.step.depends_on
+    }
+    return tuple(
+        str(other.address)
+        for other in siblings
+        if f"{other.address.module}/{other.address.task}/{other.address.step}" in wanted
+    )
+
+
+def outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
+    paths = (
+        name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs.")
+    )
+    return tuple(path if "@" in path else f"{path}@{host}" for path in paths if path)
