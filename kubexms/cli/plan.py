@@ -54,6 +54,9 @@ def plan(
         open_stream(app)
     wanted = plan_options(chosen, "destroy" if destroy else "apply")
     with app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project:
+        if out is not None:
+            # the saved plan is bound to a lineage and a key: they must outlive this process
+            project.store.ensure()
         with asking(app) as listener:
             made = app.services.plan(project, wanted, listener=listener)
         if out is not None:
