@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from kubexms.executor.entries import adopted_entry
+from kubexms.executor.entries import adopted_entry, resolved_entry
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.planner import Planned
 from kubexms.plan.working import HostWork, PlannedStep
@@ -50,20 +50,23 @@ def adoptions(planned: Planned, selected: set[str], *, run: str, first_order: in
             previous = step.entry
             if previous is not None and previous.machine_id and machine and previous.machine_id != machine:
                 previous = None
-            if previous is not None and not _differs(step, previous, observation, planned.conceal):
+            if (
+                previous is not None
+                and step.intent is None
+                and not _differs(step, previous, observation, planned.conceal)
+            ):
                 continue
-            found.append(
-                adopted_entry(
-                    step,
-                    observation,
-                    planned.conceal,
-                    run=run,
-                    machine_id=machine,
-                    order=previous.order if previous else order,
-                    source_digests=_source_digests(planned, work, step),
-                    previous=previous,
-                )
+            entry = adopted_entry(
+                step,
+                observation,
+                planned.conceal,
+                run=run,
+                machine_id=machine,
+                order=previous.order if previous else order,
+                source_digests=_source_digests(planned, work, step),
+                previous=previous,
             )
+            found.append(resolved_entry(entry, step.intent, observation))
             order += 0 if previous else 1
     return found
 

@@ -9,7 +9,7 @@ from kubexms.plan.conceal import Concealer
 from kubexms.plan.rendered import Instance
 from kubexms.plan.working import PlannedStep
 from kubexms.state.digest import digest
-from kubexms.state.model import StepState
+from kubexms.state.model import Intent, StepState
 from kubexms.step.observation import Observation
 
 
@@ -50,6 +50,25 @@ def adopted_entry(
         updated=datetime.now(UTC),
         source=source,
     )
+
+
+def resolved_entry(entry: StepState, intent: Intent | None, observation: Observation) -> StepState:
+    """The entry of a step found right whose last run never recorded how it ended.
+
+    If the host is not as it was before that run, the run did it: its prior is kept, so that what
+    kubexms made is not taken for what was there before.
+    """
+    if intent is None or entry.touched:
+        return entry
+    prior = intent.prior
+    same = prior is not None and prior.presence == observation.presence
+    if (
+        same
+        and prior is not None
+        and all(observation.attributes.get(n) == v for n, v in prior.attributes.items())
+    ):
+        return entry
+    return entry.model_copy(update={"touched": True, "prior": prior})
 
 
 def applied_entry(

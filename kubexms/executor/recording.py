@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from kubexms.errors import KubexmsError
 from kubexms.executor.attempt import Attempt, plain_prior, removes
-from kubexms.executor.entries import adopted_entry, applied_entry
+from kubexms.executor.entries import adopted_entry, applied_entry, resolved_entry
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.working import PlannedStep
@@ -124,7 +124,7 @@ class Recorder:
             previous=previous,
         )
         if not changed:
-            return entry
+            return resolved_entry(entry, planned.intent, attempt.after.observation)
         outputs = attempt.outcome.outputs if attempt.outcome else {}
         return applied_entry(entry, attempt.instance, prior=attempt.prior, outputs=outputs)
 

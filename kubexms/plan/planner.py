@@ -28,7 +28,7 @@ from kubexms.plan.inputs import input_digests
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.questions import Questioner, Questions
-from kubexms.plan.recorded import apply_moves, by_host, recorded_instance
+from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
 from kubexms.plan.render import StepRenderer
 from kubexms.plan.rendered import Instance, Unselected
@@ -145,6 +145,7 @@ class Planner:
             own = {entry.address: entry for entry in entries.get(host.name, [])}
             intents = {a: i for a, i in self._snapshot.intents.items() if a.rpartition("@")[2] == host.name}
             works[host.name] = HostWork(host, own, intents, removed=removed)
+            works[host.name].orphans = {a: orphan(i) for a, i in intents.items() if a not in own}
             works[host.name].outputs = {
                 address.rpartition("@")[0]: dict(entry.outputs)
                 for address, entry in own.items()
@@ -189,7 +190,7 @@ class Planner:
         work.siblings = self._expand(work)
         present = {str(instance.address) for instance in work.siblings}
         asked = list(work.siblings)
-        for address, entry in work.entries.items():
+        for address, entry in work.recorded.items():
             if address not in present:
                 instance = recorded_instance(entry, self._registry)
                 if instance is not None:

@@ -12,7 +12,7 @@ from kubexms.plan.rendered import Instance, Rendered
 from kubexms.runtime.protocol import Action, Record
 from kubexms.spec.address import Address
 from kubexms.spec.pipeline import Moved, StepSpec
-from kubexms.state.model import StateSnapshot, StepState
+from kubexms.state.model import Intent, StateSnapshot, StepState
 from kubexms.step.contract import Attributes, ChangeRequest, Probe, StepArgs, StepExecutor
 from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
@@ -102,6 +102,23 @@ def apply_moves(snapshot: StateSnapshot, moves: Sequence[Moved]) -> tuple[StateS
 
 def _within(address: str, prefix: str) -> bool:
     return address.startswith(prefix) and address[len(prefix) : len(prefix) + 1] in ("/", "@", "[")
+
+
+def orphan(intent: Intent) -> StepState:
+    """What an open intent without an entry stands for: something that may have been made."""
+    return StepState(
+        address=intent.address,
+        kind=intent.kind,
+        spec=intent.spec,
+        spec_digest=intent.spec_digest,
+        prior=intent.prior,
+        touched=True,
+        tainted=True,
+        object_id=intent.object_id,
+        machine_id=intent.machine_id,
+        run=intent.run,
+        updated=intent.at,
+    )
 
 
 def by_host(entries: Iterable[StepState]) -> dict[str, list[StepState]]:

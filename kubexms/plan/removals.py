@@ -32,7 +32,7 @@ def removals(
         if step.instance.rendered.unknown_identity is None
     }
     unselected = {item.path: item for item in work.unselected}
-    for address, entry in work.entries.items():
+    for address, entry in work.recorded.items():
         if address in work.steps:
             continue
         reason = _why(address, unselected, destroy=destroy)

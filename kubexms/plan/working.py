@@ -44,6 +44,8 @@ class HostWork:
     outputs: dict[str, dict[str, object]] = field(default_factory=dict)
     """`module/task/step` -> outputs, `Unknown` where the step is still to run."""
     steps: dict[str, PlannedStep] = field(default_factory=dict)
+    orphans: dict[str, StepState] = field(default_factory=dict)
+    """Steps that were begun and never recorded: what is known of them is their intent."""
     removed: bool = False
     """The host left the inventory."""
 
@@ -51,6 +53,11 @@ class HostWork:
     def name(self) -> str:
         """The host's name."""
         return self.host.name
+
+    @property
+    def recorded(self) -> dict[str, StepState]:
+        """Everything that kubexms did or may have done here."""
+        return {**self.orphans, **self.entries}
 
     @property
     def usable(self) -> bool:

@@ -25,13 +25,14 @@ from kubexms.executor.events import (
 )
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.model import HostStatus, Plan, PlanOptions
+from kubexms.plan.planner import Planned
 from kubexms.plan.staleness import Moved, moved_since
 from kubexms.services.planfile import plan_digest
 from kubexms.services.planning import Prepared, prepare
 from kubexms.services.project import HostConnector, Project
 from kubexms.services.running import RunSetup, run_changes
 from kubexms.services.state import actor, lock_info
-from kubexms.state.model import LockInfo, RunRecord, StepRecord
+from kubexms.state.model import LockInfo, RunRecord, StepRecord, StepState
 from kubexms.state.protocol import StateWriter
 
 FRESH = 5.0
@@ -149,7 +150,7 @@ def _execute(
         writer.move([(old, new) for new, old in planned.previous.items()])
     hosts = [state for state in host_states(planned, now) if planned.snapshot.hosts.get(state.name) != state]
     writer.put_hosts(hosts)
-    writer.put_steps(adopted)
+    _resolve(writer, planned, adopted)
     if not plan.effective and not planned.snapshot.scopes:
         lost = _unreachable((), plan)
         return ApplyOutcome(plan, RunResult("", unreachable=lost) if lost else None)
@@ -178,6 +179,22 @@ def _execute(
     _finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
+
+
+def _resolve(writer: StateWriter, planned: Planned, adopted: list[StepState]) -> None:
+    """Record what was found right; intents that observation has settled are closed with it."""
+    writer.put_steps([entry for entry in adopted if entry.address not in planned.snapshot.intents])
+    for entry in adopted:
+        intent = planned.snapshot.intents.get(entry.address)
+        if intent is not None:
+            record = StepRecord(
+                address=entry.address,
+                kind=entry.kind,
+                action=intent.action,
+                status="ok",
+                message="found done after an interruption",
+            )
+            writer.close_intent(record, run=intent.run, entry=entry)
 
 
 def _finish(

@@ -1,0 +1,147 @@
+"""Carrying out tasks: whatever a step or hook raises becomes a result, so that no run ever hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
+from kubexms.errors import ConnectionFailed, Interrupted, KubexmsError, StateError
+from kubexms.executor.events import StepResult, StepStatus
+from kubexms.executor.job import Job
+from kubexms.executor.lanes import GOOD, Finished, HookTask, Idle, Message, Started, StepBatch, Task
+from kubexms.graph.model import HookSide, StepNode
+from kubexms.plan.model import Change
+from kubexms.spec.pipeline import HookSpec
+from kubexms.step.contract import ActionKind
+
+Approve: TypeAlias = Callable[[Change], StepResult | bool]
+"""Asked before each step: True goes on, False leaves it and the rest for later, a result stands for it."""
+
+
+def approve_all(change: Change) -> StepResult | bool:
+    """Go on."""
+    return True
+
+
+class Performer:
+    """Carries out tasks, one message at a time; whatever is raised becomes a result. Any thread."""
+
+    def __init__(self, job: Job, approve: Approve = approve_all) -> None:
+        self._job = job
+        self._approve = approve
+        self.halted = False
+        """Set by the coordinator: begin no further step."""
+
+    def perform(self, task: Task) -> Iterator[Message]:
+        """The messages of one task; the last one is `Idle`."""
+        return self._steps(task) if isinstance(task, StepBatch) else self._hooks(task)
+
+    def _steps(self, task: StepBatch) -> Iterator[Message]:
+        lane, changes, nodes = task.lane, self._job.changes, self._job.graph.dag.nodes
+        for position, key in enumerate(task.keys):
+            if self.halted or self._job.stop.requested:
+                yield Idle(lane, task.keys[position:])
+                return
+            change = changes[key]
+            verdict = self._approve(change)
+            if verdict is False:
+                yield Idle(lane, task.keys[position:])
+                return
+            if isinstance(verdict, StepResult):
+                yield Finished(lane, verdict, good=True)
+                continue
+            yield Started(lane, change)
+            node: StepNode = nodes[key]["node"]
+            finished = self._guarded(lane, change, lambda key=key: self._job.work(key), node.ignore_errors)
+            yield finished
+            if not finished.good:
+                yield Idle(lane, task.keys[position + 1 :])
+                return
+        yield Idle(lane)
+
+    def _hooks(self, task: HookTask) -> Iterator[Message]:
+        node, runner = task.node, self._job.hooks
+        good = task.succeeded
+        if node.side is HookSide.OPEN:
+            opened = self._bookkeeping(task, "open", lambda: runner.open(node.scope))
+            if opened is not None:
+                yield opened
+                good = False
+            for hook in node.pre:
+                if good:
+                    good = yield from self._hook(task, hook)
+        else:
+            for hook in node.post:
+                if good:
+                    good = yield from self._hook(task, hook)
+            if not good:
+                for hook in node.on_failure:
+                    yield from self._hook(task, hook)
+            else:
+                closed = self._bookkeeping(task, "close", lambda: runner.close(node.scope))
+                if closed is not None:
+                    yield closed
+                    good = False
+        yield Idle(task.lane, hook=task, good=good)
+
+    def _hook(self, task: HookTask, hook: HookSpec) -> Iterator[Message]:
+        change = Change(address=str(task.node.address(hook)), kind="hook", action=ActionKind.RUN)
+        verdict = self._approve(change)
+        if isinstance(verdict, StepResult):
+            yield Finished(task.lane, verdict, good=True)
+            return True
+        if verdict is False:
+            return False
+        yield Started(task.lane, change)
+        run = self._job.hooks.run
+        finished = self._guarded(task.lane, change, lambda: run(task.node.scope, hook), hook.ignore_errors)
+        yield finished
+        return finished.good
+
+    def _bookkeeping(self, task: HookTask, what: str, act: Callable[[], None]) -> Finished | None:
+        """Open or close the scope in state; a message only if that failed."""
+        hook = HookSpec(name=what, run="")
+        change = Change(address=str(task.node.address(hook)), kind="hook", action=ActionKind.RUN)
+
+        def run() -> StepResult:
+            act()
+            return StepResult(change.address, change.kind, change.action, StepStatus.OK)
+
+        finished = self._guarded(task.lane, change, run, ignore=False)
+        return None if finished.good else finished
+
+    def _guarded(self, lane: str, change: Change, act: Callable[[], StepResult], ignore: bool) -> Finished:
+        begun = self._job.clock()
+        fatal: StateError | None = None
+        try:
+            result = act()
+        except BaseException as error:  # noqa: BLE001 - a worker that raises must never hang the run
+            fatal = error if isinstance(error, StateError) else None
+            result = StepResult(
+                address=change.address,
+                kind=change.kind,
+                action=change.action,
+                status=_status(error),
+                seconds=self._job.clock() - begun,
+                message=_told(error),
+            )
+        if result.address != change.address:
+            result = replace(result, address=change.address)
+        if ignore and result.status is StepStatus.FAILED and fatal is None:
+            result = replace(result, status=StepStatus.IGNORED)
+        return Finished(lane, result, result.status in GOOD, fatal)
+
+
+def _status(error: BaseException) -> StepStatus:
+    if isinstance(error, ConnectionFailed):
+        return StepStatus.UNREACHABLE
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return StepStatus.INTERRUPTED
+    return StepStatus.FAILED
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, KubexmsError):
+        return error.summary
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
