@@ -380,7 +380,7 @@ def test_a_lost_connection_is_opened_again(sshd: Sshd) -> None:
     connection = open_readonly(sshd.target())
     try:
         assert connection.ask([Fragment("emit 0 x")], deadline=30.0).answers[0].failure is None
-        ending = Fragment("kill -9 $PPID; emit 0 x")
+        ending = Fragment("kill -9 $PPID; sleep 5; emit 0 x")
         with pytest.raises(Unreachable, match="lost while the host was being asked"):
             connection.ask([ending], deadline=30.0)
         assert connection.ask([Fragment("emit 0 x")], deadline=30.0).answers[0].failure is None
