@@ -1,0 +1,121 @@
+"""python -m benchmarks: measure, print tables, write benchmarks/RESULTS.md.
+
+What there is to measure (`--only`, repeatable; default: all):
+
+  plan         the plan that finds nothing to do, by kubexms, pyinfra (--dry), Ansible (--check); the floor
+  apply        the first apply by all three, and the apply after it
+  steps        kubexms alone at 10, 100 and 1000 steps on one host
+  hosts        kubexms alone with 100 steps on 1, 10 and 30 hosts
+  controller   a plan of 100, 300 and 1000 hosts with 100 steps each, answered by a script: no hosts
+
+All but the last need root on Linux: hosts are booted on this machine and taken down again. For example:
+
+  python -m benchmarks --only plan --hosts 1 --quick
+  python -m benchmarks --only controller
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.comparison import PARTS, TOOLS, compare
+from benchmarks.measure import RunFailed, Sample, median, sample
+from benchmarks.report import Report, seconds, size
+from benchmarks.scaling import by_hosts, by_steps
+from benchmarks.workload import QUICK, STANDARD
+from tests.e2e.testbed import Fleet, missing
+
+ALL = (*PARTS, "steps", "hosts", "controller")
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def main() -> int:
+    """Do what the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", action="append", choices=ALL, help="measure this only; repeatable")
+    parser.add_argument("--tool", action="append", choices=list(TOOLS), help="compare these only; repeatable")
+    parser.add_argument(
+        "--hosts", action="append", type=int, help="compare on so many hosts (default: 1 and 10)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="few steps, one round: does it work at all?")
+    parser.add_argument(
+        "--out", type=Path, help=f"where to write the tables (default: {RESULTS.name}, if all is measured)"
+    )
+    options = parser.parse_args()
+    parts = tuple(options.only or ALL)
+    report = Report()
+    try:
+        if set(parts) - {"controller"}:
+            if reason := missing():
+                report.note(f"No hosts, so that only the controller is measured: {reason}.")
+            else:
+                _on_hosts(report, parts, options)
+        if "controller" in parts:
+            _controller(report, quick=options.quick)
+    except (RunFailed, RuntimeError, TimeoutError, FileNotFoundError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    out = options.out or (RESULTS if set(parts) == set(ALL) and not options.quick else None)
+    if out is not None:
+        report.write(out)
+    return 0
+
+
+def _on_hosts(report: Report, parts: tuple[str, ...], options: argparse.Namespace) -> None:
+    work = QUICK if options.quick else STANDARD
+    rounds = 1 if options.quick else options.rounds
+    counts = options.hosts or ([1] if options.quick else [1, 10])
+    step_counts = [10, 50] if options.quick else [10, 100, 1000]
+    host_counts = [1, 3] if options.quick else [1, 10, 30]
+    with tempfile.TemporaryDirectory(prefix="kubexms-bench-") as directory, Fleet() as fleet:
+        scratch = Path(directory)
+        compared = [part for part in PARTS if part in parts]
+        for count in counts if compared else []:
+            _grow(fleet, count)
+            compare(
+                report, fleet, fleet.hosts[:count], work,
+                scratch=scratch, parts=compared, tools=options.tool or list(TOOLS), rounds=rounds, say=_say,
+            )  # fmt: skip
+        if "steps" in parts:
+            _grow(fleet, 1)
+            by_steps(report, fleet, fleet.hosts[0], step_counts, scratch, rounds, _say)
+        if "hosts" in parts:
+            _grow(fleet, max(host_counts))
+            by_hosts(report, fleet, fleet.hosts, host_counts, work, scratch, rounds, _say)
+
+
+def _grow(fleet: Fleet, count: int) -> None:
+    if len(fleet.hosts) < count:
+        fleet.up(count - len(fleet.hosts))
+        time.sleep(1)  # what settles after boot is not to be measured
+
+
+def _controller(report: Report, *, quick: bool) -> None:
+    steps = 100
+    rows = []
+    for hosts in (10, 30) if quick else (100, 300, 1000):
+        with tempfile.TemporaryDirectory(prefix="kubexms-bench-") as directory:
+            argv = [sys.executable, "-m", "benchmarks.controller", str(hosts), str(steps), directory]
+            taken: list[Sample] = [sample(argv, str(Path.cwd()), {"CI": ""})]
+        figure = median(taken)
+        _say(f"controller: {hosts} hosts {figure.wall:.1f} s")
+        each = figure.cpu / (hosts * steps)
+        cells = [seconds(figure.wall), seconds(figure.cpu), size(figure.peak), f"{each * 1e6:.0f} µs"]
+        rows.append([f"{hosts} hosts", *cells])
+    title = f"The controller alone: a plan of {steps} steps on each of many hosts, all to be created"
+    report.table(title, ["", "wall", "cpu", "peak memory", "cpu per step and host"], rows)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"  {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
