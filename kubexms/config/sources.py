@@ -44,6 +44,6 @@ class SourceMap:
 def _at(document: Document, path: DocumentPath) -> dict:  # type: ignore[type-arg]
     value = document.value
     for item in path:
-        value = value[item]  # type: ignore[index, call-overload]
+        value = value[item]  # type: ignore[index,call-overload]
     assert isinstance(value, dict)
     return value

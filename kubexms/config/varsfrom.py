@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kubexms.config.inventory import RunCommand
 from kubexms.config.variables import GivenValue, read_values
 from kubexms.config.yaml import read_value
-from kubexms.errors import ConfigError, SecretError
+from kubexms.errors import SecretError
+from kubexms.spec.base import Json
 from kubexms.spec.pipeline import PipelineSpec
 
 
@@ -17,20 +19,20 @@ def vars_from(
     """The values, later entries winning. What a command gives is sensitive. Raises `ConfigError`."""
     found: dict[str, GivenValue] = {}
     for entry in spec.vars_from:
-        sensitive = bool(entry.get("sensitive", "command" in entry))
-        if "file" in entry:
-            values = read_values(root / str(entry["file"]))
-        elif isinstance(entry.get("command"), list):
-            values = _from_command([str(word) for word in entry["command"]], root, run_command, untrusted)  # type: ignore[union-attr]
+        sensitive = entry.command is not None if entry.sensitive is None else entry.sensitive
+        if entry.file is not None:
+            values = read_values(root / entry.file)
         else:
-            raise ConfigError("an entry of varsFrom has neither 'file' nor 'command'")
+            values = _from_command(entry.command or (), root, run_command, untrusted)
         found.update(
             {name: GivenValue(value, "varsFrom", sensitive=sensitive) for name, value in values.items()}
         )
     return found
 
 
-def _from_command(command: list[str], root: Path, run_command: RunCommand, untrusted: bool):  # type: ignore[no-untyped-def]
+def _from_command(
+    command: Sequence[str], root: Path, run_command: RunCommand, untrusted: bool
+) -> dict[str, Json]:
     if untrusted:
         return {}
     done = run_command(command, timeout=60.0, directory=str(root))

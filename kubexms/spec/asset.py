@@ -8,7 +8,7 @@ ASSET = {"x-kubexms": "asset"}
 """`json_schema_extra` of a field that names a controller file: rendering replaces the path by an `Asset`."""
 
 TEMPLATE_FILE = {"x-kubexms": "templateFile"}
-"""`json_schema_extra` of a field that names a Jinja2 file: rendering replaces the path by the rendered text."""
+"""`json_schema_extra` of a field that names a Jinja2 file: rendering puts the rendered text in its place."""
 
 
 class Asset(FrozenModel):

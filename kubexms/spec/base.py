@@ -13,7 +13,7 @@ JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
-"""The name of a module, task, step, role, hook: letters, digits, `_`, `-`, `.`; starts with a letter or `_`."""
+"""Of a module, task, step, role, hook: letters, digits, `_`, `-`, `.`; starts with a letter or `_`."""
 
 
 class FrozenModel(BaseModel):

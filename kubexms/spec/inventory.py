@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
@@ -49,7 +48,7 @@ class Maintenance(FrozenModel):
     """The host is left alone: not asked, not changed, listed."""
 
     reason: str
-    until: datetime | None = None
+    until: AwareDatetime | None = None
     """With a zone; afterwards the host takes part again. None: until this entry is removed."""
 
 
@@ -88,7 +87,7 @@ class InventorySource(FrozenModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.file is None) == (self.command is None):
+        if (self.file is None) == (not self.command):
             raise PydanticCustomError("inventory_source", "give exactly one of 'file' or 'command'")
         return self
 

@@ -11,11 +11,20 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol, Self, cast, runtime_checkable
 
-from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_serializer, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
-from kubexms.spec.variable import VariableSpec
+from kubexms.spec.variable import VariableSpec, VarsSource
 
 Template = str
 """A string that may hold Jinja2."""
@@ -60,8 +69,22 @@ class Dependency(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: Any, info: ValidationInfo) -> Any:
+    def _from_name(cls, value: Any) -> Any:
         return {"task": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.task is None) == (self.module is None):
+            raise PydanticCustomError("dependency", "name exactly one: a 'task' or a 'module'")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The mapping, or just the name of a task."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [{"type": "string"}, dict(schema)], "description": schema.get("description", "")}
 
 
 class Strategy(FrozenModel):
@@ -240,8 +263,8 @@ class PipelineSpec(FrozenModel):
     """Everything to bring about, in order."""
 
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
-    vars_from: tuple[dict[str, JsonValue], ...] = ()
-    """Files or commands that give variables as a whole: `{command: [sops, -d, secrets.yaml]}`, `{file: x.yaml}`."""
+    vars_from: tuple[VarsSource, ...] = ()
+    """Files or commands that give variables as a whole: `{command: [sops, -d, secrets.yaml]}`."""
     strategy: Strategy = Strategy()
     hooks: Hooks = Hooks()
     modules: tuple[ModuleSpec, ...] = ()

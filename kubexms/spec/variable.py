@@ -22,8 +22,25 @@ class SecretRef(FrozenModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(x is not None for x in (self.env, self.file, self.command)) != 1:
+        if sum(x is not None for x in (self.env, self.file, self.command)) != 1 or self.command == ():
             raise PydanticCustomError("secret_ref", "give exactly one of 'env', 'file' or 'command'")
+        return self
+
+
+class VarsSource(FrozenModel):
+    """A file or a program's output (YAML or JSON, one mapping) that gives several variables at once."""
+
+    file: str | None = None
+    """Relative to the document."""
+    command: tuple[str, ...] | None = None
+    """A program with its arguments, no shell, run in the directory of the document."""
+    sensitive: bool | None = None
+    """Whether its values appear nowhere. Default: those of a command are hidden, those of a file are not."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (not self.command):
+            raise PydanticCustomError("vars_source", "give exactly one of 'file' or 'command'")
         return self
 
 

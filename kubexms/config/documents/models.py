@@ -39,9 +39,9 @@ def _value_at(value: Json, path: Sequence[str | int]) -> Any:
 def _real_path(value: Any, location: Sequence[str | int]) -> Iterator[str | int]:
     """The part of pydantic's location that is there; names of union branches and the like are not."""
     for item in location:
-        if isinstance(value, dict) and item in value:
-            yield item
-            value = value[item]
-        elif isinstance(value, list) and isinstance(item, int) and item < len(value):
+        inside = item in value if isinstance(value, dict) else False
+        if isinstance(value, list) and isinstance(item, int):
+            inside = item < len(value)
+        if inside:
             yield item
             value = value[item]

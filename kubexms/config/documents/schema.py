@@ -202,8 +202,8 @@ def _prefix(schema: Any, definitions: Mapping[str, Any], prefix: str) -> None:
 
 def _templated(schema: Schema) -> Schema:
     """A field's schema that accepts a template in place of the value, or of any value inside of it."""
-    outer = {key: schema[key] for key in ("description", "default", "x-kubexms") if key in schema}
-    inner = {key: value for key, value in schema.items() if key not in outer}
+    outer: Schema = {key: schema[key] for key in ("description", "default", "x-kubexms") if key in schema}
+    inner: Schema = {key: value for key, value in schema.items() if key not in outer}
     branches: list[Schema] = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
     if "x-kubexms" in schema and any(branch.get("type") == "string" for branch in branches):
         # the model also takes what rendering puts there; a document only ever names a file

@@ -60,11 +60,12 @@ class Translator:
 
     def _unknown_fields(self, error: ValidationError) -> Iterator[Diagnostic]:
         known = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
-        for name in error.instance:
+        given: Mapping[str, Any] = error.instance if isinstance(error.instance, dict) else {}
+        for name in given:
             if name in known:
                 continue
             path = (*self._path(error), name)
-            detail = hint(name, (k for k in known if k not in error.instance), "further fields here")
+            detail = hint(name, (k for k in known if k not in given), "further fields here")
             yield self._document.error(
                 path, f"unknown field '{name}'", detail, key=True, show=not self._is_secret(path)
             )
@@ -72,8 +73,9 @@ class Translator:
     def _missing(self, error: ValidationError) -> Iterator[Diagnostic]:
         required = error.validator_value if isinstance(error.validator_value, list) else []
         # jsonschema reports each missing name by itself; its name is only in the message
+        given: Mapping[str, Any] = error.instance if isinstance(error.instance, dict) else {}
         for name in required:
-            if name not in error.instance and error.message.startswith(repr(name)):
+            if name not in given and error.message.startswith(repr(name)):
                 yield self._document.error(self._path(error), f"missing field '{name}'", show=True)
 
     def _union(self, error: ValidationError) -> Iterator[Diagnostic]:
@@ -124,7 +126,7 @@ class Translator:
         path = self._path(error)
         match error.validator:
             case "type":
-                wanted = {limit} if isinstance(limit, str) else set(limit) - {"null"}  # type: ignore[call-overload,arg-type]
+                wanted = {limit} if isinstance(limit, str) else set(limit) - {"null"}  # type: ignore[arg-type]
                 return _type_message(error.instance, wanted, secret, self._document, path)
             case "enum":
                 names = [str(value) for value in limit]  # type: ignore[union-attr]

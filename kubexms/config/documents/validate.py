@@ -181,5 +181,6 @@ def _marked(document: Document, path: Path) -> bool:
     for item in path[:-1]:
         if isinstance(value, dict) and value.get("sensitive") is True:
             return True
-        value = value[item] if isinstance(value, (dict, list)) else None
+        found: Any = value
+        value = found[item] if isinstance(value, (dict, list)) else None
     return isinstance(value, dict) and value.get("sensitive") is True
