@@ -75,7 +75,7 @@ class AssertExecutor(StepExecutor[AssertSpec]):
             return unknown
         return Observation.present({"holds": _true(spec) and all(one.holds for one in said.values())})
 
-    def desired(self, spec: AssertSpec) -> Attributes | None:  # noqa: ARG002
+    def desired(self, spec: AssertSpec) -> Attributes | None:
         return {"holds": True}
 
     def verdict(self, spec: AssertSpec, observation: Observation) -> str | None:
@@ -83,7 +83,7 @@ class AssertExecutor(StepExecutor[AssertSpec]):
             return None
         return spec.message if observation.presence is Presence.PRESENT or not _true(spec) else None
 
-    def action(self, spec: AssertSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: AssertSpec, request: ChangeRequest) -> Action:
         message = f"printf '%s\\n' {quote(spec.message)} >&2; exit 1;"
         if not _true(spec) or spec.check is None:
             return Action(("" if _true(spec) else message) + "\n:\n")

@@ -152,7 +152,7 @@ class CommandExecutor(StepExecutor[CommandSpec]):
     def runs(self, spec: CommandSpec) -> RunsPolicy:
         return spec.runs or "observed"
 
-    def action(self, spec: CommandSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: CommandSpec, request: ChangeRequest) -> Action:
         return _action(spec, spec.run, spec.expected_status)
 
     def undo(self, spec: CommandSpec, prior: Observation) -> Action | None:

@@ -92,7 +92,7 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
     def paths(self, spec: DirectorySpec) -> tuple[str, ...]:
         return (spec.path,)
 
-    def action(self, spec: DirectorySpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: DirectorySpec, request: ChangeRequest) -> Action:
         if spec.state == "absent":
             return Action(functions(spec.path) + _removal(spec.path, force=spec.force), timeout=3600.0)
         lines = [functions(spec.path) + _MAKE]

@@ -97,13 +97,13 @@ class RebootExecutor(StepExecutor[RebootSpec]):
             return unknown
         return Observation.present({"pending": any(one.holds for one in said.values())})
 
-    def desired(self, spec: RebootSpec) -> Attributes | None:  # noqa: ARG002
+    def desired(self, spec: RebootSpec) -> Attributes | None:
         return {"pending": False}
 
-    def disruption(self, spec: RebootSpec, request: ChangeRequest) -> Disruption:  # noqa: ARG002
+    def disruption(self, spec: RebootSpec, request: ChangeRequest) -> Disruption:
         return Disruption.REBOOT
 
-    def action(self, spec: RebootSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: RebootSpec, request: ChangeRequest) -> Action:
         return Action(_REBOOT, expect_disconnect=True, timeout=60.0)
 
     def run(self, context: StepContext, spec: RebootSpec, request: ChangeRequest) -> Outcome:

@@ -55,7 +55,7 @@ class SymlinkExecutor(StepExecutor[SymlinkSpec]):
         script = survey([Question(spec.path) for spec in specs])
         return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
 
-    def observe(self, spec: SymlinkSpec, record: Record) -> Observation:  # noqa: ARG002
+    def observe(self, spec: SymlinkSpec, record: Record) -> Observation:
         state = read_state(record)
         if isinstance(state, Observation):
             return state
@@ -71,7 +71,7 @@ class SymlinkExecutor(StepExecutor[SymlinkSpec]):
     def paths(self, spec: SymlinkSpec) -> tuple[str, ...]:
         return (spec.path,)
 
-    def action(self, spec: SymlinkSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: SymlinkSpec, request: ChangeRequest) -> Action:
         path = quote(spec.path)
         if spec.target is None:
             return Action(functions(spec.path) + _remove(path), backup=(spec.path,))

@@ -115,13 +115,13 @@ class WaitExecutor(StepExecutor[WaitSpec]):
             return Observation.unknown(_no_tool(spec))
         return Observation.present({"satisfied": said["try"].holds == (spec.state == "started")})
 
-    def desired(self, spec: WaitSpec) -> Attributes | None:  # noqa: ARG002
+    def desired(self, spec: WaitSpec) -> Attributes | None:
         return {"satisfied": True}
 
-    def action(self, spec: WaitSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: WaitSpec, request: ChangeRequest) -> Action:
         return _attempt(spec, min(_SLICE, spec.limit))
 
-    def run(self, context: StepContext, spec: WaitSpec, request: ChangeRequest) -> Outcome:  # noqa: ARG002
+    def run(self, context: StepContext, spec: WaitSpec, request: ChangeRequest) -> Outcome:
         began = context.monotonic()
         while True:
             left = spec.limit - (context.monotonic() - began)

@@ -17,13 +17,14 @@ from kubexms.step.shell import quote
 
 NOT_FOUND = 127
 
-# check NAME SECONDS TEXT: adds a line to $r. Where /dev/shm is shared, the name has the shell's pid.
+# check NAME SECONDS TEXT: adds a line to $r. The descriptors that carry records are closed for it: what
+# it leaves behind must not hold them open, and no check may answer for another.
 _CHECK = """\
 command -v timeout >/dev/null || timeout() { shift; "$@"; }
 e=${TMPDIR:-/tmp}/kubexms.$$.check
 : >"$e" || e=/dev/null
 check() {
-    printf '%s\\n' "$3" | timeout "$2" sh -c 'eval "$(cat)" </dev/null' >/dev/null 2>"$e"
+    printf '%s\\n' "$3" | timeout "$2" sh -c 'eval "$(cat)" </dev/null' >/dev/null 2>"$e" 3>&- 6>&-
     s=$? f=
     case $s in 124 | 143) f=' time' ;; esac
     if [ -s "$e" ] && grep -q 'Read-only file system' "$e"; then f=' ro'; fi

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from kubexms.step.shell import quote
 
-# nc -z is not in every busybox: a connection with nothing to send says the same.
+# busybox has nc without -z: it runs a program once it is connected.
 _TCP = """\
 h={host} p={port}
 if command -v bash >/dev/null; then
     exec bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$h" "$p"
 elif command -v nc >/dev/null; then
-    if nc -h 2>&1 </dev/null | grep -q -e '-z'; then exec nc -z -w {seconds} "$h" "$p"; fi
-    exec nc -w {seconds} "$h" "$p" </dev/null
+    case $(nc -h 2>&1 </dev/null) in
+    *'-e PROG'*) exec nc -w {seconds} "$h" "$p" -e true ;;
+    *) exec nc -z -w {seconds} "$h" "$p" ;;
+    esac
 elif command -v curl >/dev/null; then
     case $h in *:*) h="[$h]" ;; esac
     t=$(curl -s -o /dev/null -m {seconds} -w '%{{time_connect}}' "http://$h:$p/" || :)
