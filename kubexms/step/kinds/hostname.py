@@ -54,11 +54,11 @@ class HostnameExecutor(OneByOne[HostnameSpec]):
     changes_facts = frozenset({"hostname", "fqdn"})
     example = '- {name: hostname, kind: hostname, hostname: "{{ host.name }}"}\n'
 
-    def ask(self, spec: HostnameSpec) -> str:  # noqa: ARG002
+    def ask(self, spec: HostnameSpec) -> str:
         """Both names."""
         return _ASK
 
-    def observe(self, spec: HostnameSpec, record: Record) -> Observation:  # noqa: ARG002
+    def observe(self, spec: HostnameSpec, record: Record) -> Observation:
         """`static` is null where /etc/hostname does not exist."""
         answer = fields_of(record)
         static = answer["static"].strip() if "static" in answer else None
@@ -68,11 +68,11 @@ class HostnameExecutor(OneByOne[HostnameSpec]):
         """The same name twice."""
         return {"static": spec.hostname, "running": spec.hostname}
 
-    def action(self, spec: HostnameSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: HostnameSpec, request: ChangeRequest) -> Action:
         """The file, then the kernel; systemd-hostnamed is told where it runs."""
         return Action(_name(spec.hostname, spec.hostname), backup=("/etc/hostname",))
 
-    def undo(self, spec: HostnameSpec, prior: Observation) -> Action | None:  # noqa: ARG002
+    def undo(self, spec: HostnameSpec, prior: Observation) -> Action | None:
         """Both names as they were."""
         static, running = prior.attributes.get("static"), prior.attributes.get("running")
         return Action(_name(static, running) if isinstance(running, str) and running else "exit 0\n")

@@ -150,7 +150,7 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
         script = START + f"u={unit}\nreread\n"
         if spec.masked is True:
             script += 'systemctl stop -- "$u" 2>/dev/null || :\nsystemctl mask -- "$u"\n'
-        elif "masked" in request.changed:
+        elif "masked" in request.changed and request.before.attributes.get("masked"):
             script += 'systemctl unmask -- "$u"\n'
         if not spec.masked and request.before.presence is not Presence.PRESENT:
             script += "installed\n"

@@ -202,7 +202,7 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
             return {"value": value}
         return {"value": value, "persistent": value, "overriddenBy": None}
 
-    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:  # noqa: ARG002
+    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:
         """Blanks do not count; `>= N` is met by more."""
         if not isinstance(desired, str) or not isinstance(observed, str):
             return desired == observed

@@ -62,11 +62,11 @@ class TimezoneExecutor(OneByOne[TimezoneSpec]):
         """The zone's name."""
         return {"timezone": spec.timezone}
 
-    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:  # noqa: ARG002
+    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:
         """The names of UTC are one zone."""
         return desired == observed or (desired in _UTC and observed in _UTC)
 
-    def action(self, spec: TimezoneSpec, request: ChangeRequest) -> Action:  # noqa: ARG002
+    def action(self, spec: TimezoneSpec, request: ChangeRequest) -> Action:
         """Replaces the link atomically; /etc/timezone only where there is one."""
         zone = ZONES + spec.timezone
         message = quote(f"{zone} does not exist: is tzdata installed, and the name right?")
@@ -75,7 +75,7 @@ class TimezoneExecutor(OneByOne[TimezoneSpec]):
         script += f"if [ -e /etc/timezone ]; then\n{file}fi\n"
         return Action(script, backup=("/etc/localtime", "/etc/timezone"))
 
-    def undo(self, spec: TimezoneSpec, prior: Observation) -> Action | None:  # noqa: ARG002
+    def undo(self, spec: TimezoneSpec, prior: Observation) -> Action | None:
         """The link as it was, or the bytes of a copy."""
         link, file = prior.extra.get("link"), prior.extra.get("file")
         script = PUT
