@@ -92,9 +92,10 @@ def alike(before: Comparison, now: Comparison) -> bool:
 
 def plain_prior(observation: Observation, rendered: Rendered) -> Observation:
     """An observation as state may keep it: sensitive attributes and texts left out."""
-    hidden = rendered.sensitive_attributes
+    hidden = {*rendered.sensitive_attributes, "content"}
     attributes = {name: value for name, value in observation.attributes.items() if name not in hidden}
-    return observation.model_copy(update={"attributes": attributes, "extra": {}})
+    extra = {name: value for name, value in observation.extra.items() if name not in hidden}
+    return observation.model_copy(update={"attributes": attributes, "extra": extra})
 
 
 def difference(rendered: Rendered, remaining: Comparison) -> str:

@@ -1,0 +1,220 @@
+"""Every kind on a real host: apply, an empty plan, drift found and repaired, and destroy leaves no trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubexms.step.registry import BUILT_IN
+from tests.e2e.projects import ProjectDirectory
+from tests.e2e.testbed import Fleet, Host, manifest
+
+UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6Y5l2mV8l0JrGmq2ZbqkG1nKq3wK9w9bq0yQh3Zx1T somebody@example"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Steps of which the last is about the kind, what makes them drift, and what the host holds before."""
+
+    steps: tuple[dict[str, Any], ...]
+    breaks: str = ""
+    """Empty: there is nothing that could drift."""
+    before: str = ":"
+    leaves: tuple[str, ...] = ()
+    """Paths below which destroy may leave traces (a package manager's own records)."""
+
+
+def step(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "it", "kind": kind, **fields}
+
+
+CASES: dict[str, Case] = {
+    "file": Case(
+        (step("file", path="/etc/kt/f i'le", content="one\n", mode="0640"),),
+        'echo no >"/etc/kt/f i\'le"',
+        "mkdir /etc/kt",
+    ),
+    "file-existing": Case((step("file", path="/etc/issue", content="ours\n"),), "rm /etc/issue"),
+    "file-absent": Case((step("file", path="/etc/issue.net", state="absent"),), "echo back >/etc/issue.net"),
+    "directory": Case((step("directory", path="/srv/a/b/c", mode="0750"),), "chmod 0700 /srv/a/b/c"),
+    "symlink": Case(
+        (step("symlink", path="/srv/link", target="/etc/hosts"),), "ln -sfn /etc/passwd /srv/link"
+    ),
+    "line": Case(
+        (step("line", path="/etc/profile", line="export KUBEXMS=1"),), "sed -i /KUBEXMS/d /etc/profile"
+    ),
+    "block": Case(
+        (step("block", path="/etc/profile", block="a=1\nb=2\n"),), "sed -i s/^a=1/a=2/ /etc/profile"
+    ),
+    "hostsEntry": Case(
+        (step("hostsEntry", ip="192.0.2.1", names=["api", "api.example"]),), "sed -i /192.0.2.1/d /etc/hosts"
+    ),
+    "authorizedKey": Case(
+        (step("authorizedKey", user="ops", key=KEY),), "sed -i /somebody@example/d ~ops/.ssh/authorized_keys"
+    ),
+    "user": Case(
+        (step("user", user="worker", shell="/bin/sh", createHome=True),), "usermod -s /bin/false worker"
+    ),
+    "group": Case((step("group", group="workers", gid=4711),), "groupmod -g 4712 workers"),
+    "package": Case(
+        (step("package", packages=["hello", "tree"]),),
+        "apt-get -qq remove -y tree",
+        leaves=("var/lib/dpkg", "var/lib/apt", "var/cache", "usr/share/info"),
+    ),
+    "systemdUnit": Case(
+        (step("systemdUnit", unit="kt.service", content=UNIT),), "echo '# x' >>/etc/systemd/system/kt.service"
+    ),
+    "service": Case(
+        (
+            {"name": "unit", "kind": "systemdUnit", "unit": "kt.service", "content": UNIT},
+            step("service", unit="kt.service", enabled=True, running=True, restartOn=["unit"]),
+        ),
+        "systemctl stop kt.service",
+    ),
+    "sysctl": Case(
+        (step("sysctl", key="net.ipv4.ip_forward", value="1"),), "sysctl -qw net.ipv4.ip_forward=0"
+    ),
+    "kernelModule": Case((step("kernelModule", module="overlay"),), ""),
+    "swap": Case(
+        (step("swap", state="off"),),
+        "echo '/swapfile2 none swap sw 0 0' >>/etc/fstab",
+        "echo '/swapfile none swap sw 0 0' >>/etc/fstab",
+    ),
+    "mount": Case(
+        (
+            step(
+                "mount",
+                path="/srv/scratch",
+                src="tmpfs",
+                fstype="tmpfs",
+                opts="size=1m,mode=0755",
+                state="mounted",
+            ),
+        ),
+        "umount /srv/scratch",
+    ),
+    "hostname": Case((step("hostname", hostname="renamed"),), "hostname other"),
+    "timezone": Case(
+        (step("timezone", timezone="Europe/Berlin"),), "ln -sfn /usr/share/zoneinfo/UTC /etc/localtime"
+    ),
+    "download": Case(
+        (
+            step(
+                "download",
+                source="blob.bin",
+                path="/opt/blob",
+                sha256="9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a",
+            ),
+        ),
+        "echo x >>/opt/blob",
+    ),
+    "archive": Case((step("archive", source="tree.tar.gz", dest="/opt/tree"),), "echo x >/opt/tree/a"),
+    "command": Case(
+        (step("command", run="touch /opt/made", creates="/opt/made", undo="rm /opt/made"),), "rm /opt/made"
+    ),
+    "assert": Case((step("assert", check="test -e /etc/passwd", message="no passwd"),)),
+    "wait": Case((step("wait", tcp={"host": "127.0.0.1", "port": 22}),)),
+}
+APART = {"reboot": "it has a host and a test of its own"}
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {name.partition("-")[0] for name in CASES} | set(APART) == set(BUILT_IN)
+
+
+@pytest.fixture(scope="module")
+def host(fleet: Fleet) -> Host:
+    return fleet.hosts[0]
+
+
+@pytest.fixture
+def project(tmp_path: Path, fleet: Fleet, host: Host) -> ProjectDirectory:
+    import io
+    import tarfile
+
+    (tmp_path / "blob.bin").write_bytes(bytes([1, 2, 3, 4]))
+    with tarfile.open(tmp_path / "tree.tar.gz", "w:gz") as archive:
+        for name in ("a", "sub/b"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 5
+            archive.addfile(entry, io.BytesIO(b"hello"))
+    return ProjectDirectory(tmp_path, fleet, [host])
+
+
+# what comes and goes on any running host, and what these tests' own set-up leaves
+NOISE = (
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+    "etc/subuid-",
+    "etc/subgid-",
+    "var/lib/kubexms",
+    "var/log",
+    "run",
+    "tmp",
+    "root/.cache",
+    "etc/mtab",
+)
+
+
+def written(host: Host, leaves: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Where the host's disk differs from its image, without times: what was put back counts as untouched."""
+    image = _image(host.lower)
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in host.upper_listing():
+        told = (entry.type, entry.mode, entry.owner, entry.content)
+        if entry.type == "directory" and entry.path in image:
+            continue
+        if image.get(entry.path) != told and not entry.path.startswith((*NOISE, *leaves)):
+            found[entry.path] = told
+    return found
+
+
+@cache
+def _image(layers: tuple[Path, ...]) -> dict[str, tuple[str, ...]]:
+    return {
+        entry.path: (entry.type, entry.mode, entry.owner, entry.content)
+        for layer in reversed(layers)
+        for entry in manifest.listing(layer)
+    }
+
+
+def facts(host: Host) -> str:
+    """What a file tree does not tell."""
+    return host.run(
+        "hostname; systemctl list-units --no-legend --plain --all --type=service | awk '/kt/ {print $1, $2}';"
+        " sysctl -n net.ipv4.ip_forward; getent passwd | sort; getent group | sort;"
+        " dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' | grep '^i' | sort;"
+        " awk '{print $1, $2}' /proc/mounts | sort"
+    ).stdout
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kind(project: ProjectDirectory, host: Host, name: str) -> None:
+    case = CASES[name]
+    assert host.run(case.before).returncode == 0
+    before, facts_before = written(host, case.leaves), facts(host)
+    everything = host.upper_listing()
+    project.pipeline(*case.steps)
+    code, text = project.plan_code()
+    assert code in (0, 2), text
+    assert host.upper_listing() == everything, "a plan wrote to the host"
+
+    project.apply()
+    project.assert_empty_plan()
+    if case.breaks:
+        assert host.run(case.breaks).returncode == 0
+        drift = project.run("drift")
+        assert drift.returncode == 2, drift.stdout + drift.stderr
+        assert f"m/t/it@{host.name}" in drift.stdout
+        project.apply()
+        project.assert_empty_plan()
+    project.destroy()
+    assert written(host, case.leaves) == before
+    assert facts(host) == facts_before
