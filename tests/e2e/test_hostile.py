@@ -1,0 +1,152 @@
+"""Bad targets and bad luck: each a clear error, nothing half done, and the rest goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import FreshHost
+from tests.e2e.projects import ProjectDirectory, file
+from tests.e2e.testbed import Fleet
+
+
+@pytest.fixture
+def project(tmp_path: Path, fleet: Fleet) -> ProjectDirectory:
+    return ProjectDirectory(tmp_path, fleet, [fleet.hosts[0]])
+
+
+def failure(project: ProjectDirectory, *arguments: str, **env: str) -> str:
+    """What a failing apply says."""
+    done = project.run("apply", "--auto-approve", *arguments, **env)
+    assert done.returncode == 1, done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    assert "mistake in kubexms" not in text
+    return text
+
+
+def test_a_full_disk_leaves_the_old_bytes(project: ProjectDirectory) -> None:
+    host = project.hosts[0]
+    host.run(
+        "mkdir -p /srv/full && mount -t tmpfs -o size=64k tmpfs /srv/full && echo old >/srv/full/a",
+        check=True,
+    )
+    try:
+        project.pipeline(file("big", "/srv/full/a", "x" * 200_000))
+        assert "No space left" in failure(project)
+        assert host.read("/srv/full/a") == "old\n"
+        assert host.run("ls -A /srv/full").stdout == "a\n"
+    finally:
+        host.run("umount /srv/full && rmdir /srv/full", check=True)
+
+
+def test_a_read_only_target_is_said(project: ProjectDirectory) -> None:
+    host = project.hosts[0]
+    host.run("mkdir -p /srv/ro && mount -t tmpfs -o ro tmpfs /srv/ro", check=True)
+    try:
+        project.pipeline(file("a", "/srv/ro/a", "x"), file("b", "/etc/kubexms-b", "x", dependsOn=[]))
+        assert "Read-only file system" in failure(project)
+    finally:
+        host.run("umount /srv/ro && rmdir /srv/ro", check=True)
+        host.run("rm -f /etc/kubexms-b")
+
+
+def test_a_flood_and_an_endless_command(project: ProjectDirectory) -> None:
+    project.pipeline(
+        {"name": "flood", "kind": "command", "run": "yes | head -c 30000000", "runs": "once"},
+        {"name": "endless", "kind": "command", "run": "sleep 1000", "runs": "once", "timeout": 2},
+    )
+    text = failure(project)
+    assert "2 seconds" in text
+    assert len(text) < 20_000
+    assert project.hosts[0].run("pgrep -f 'sleep 100[0]' || echo none").stdout == "none\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", 'it\'s "quoted"', "new\nline", "back\\slash", "$HOME `id`", "-rf", "ünï"]
+)
+def test_any_name_is_only_a_name(project: ProjectDirectory, name: str) -> None:
+    path = f"/etc/kubexms-names/{name}"
+    project.pipeline(
+        {"name": "d", "kind": "directory", "path": "/etc/kubexms-names"}, file("f", path, f"{name}\n")
+    )
+    project.apply()
+    project.assert_empty_plan()
+    listing = project.hosts[0].run("cd /etc/kubexms-names && ls -A | cat").stdout
+    assert listing == f"{name}\n"
+    project.destroy()
+
+
+def test_sudo_with_a_password_and_without_the_right(project: ProjectDirectory) -> None:
+    project.pipeline(file("f", "/etc/kubexms-sudo", "x"))
+    become = {"method": "sudo", "password": {"env": "SUDO_PASSWORD"}}
+    project.inventory(user="opspw", become=become)
+    assert "password" in failure(project, SUDO_PASSWORD="wrong").lower()
+    done = project.run("apply", "--auto-approve", SUDO_PASSWORD="secret")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.hosts[0].read("/etc/kubexms-sudo") == "x"
+    project.inventory(user="nosudo", become={"method": "sudo"})
+    text = failure(project)
+    assert "sudo" in text
+    project.inventory(user="ops", become={"method": "sudo"})
+    project.assert_empty_plan()
+    project.destroy()
+
+
+def test_a_changed_host_key_and_a_wrong_key_are_refused(project: ProjectDirectory, tmp_path: Path) -> None:
+    project.pipeline(file("f", "/etc/kubexms-key", "x"))
+    host = project.hosts[0]
+    other = tmp_path / "known_hosts"
+    key = project.fleet.hosts[1]
+    lines = project.fleet.known_hosts.read_text().splitlines()
+    theirs = next(line for line in lines if line.startswith(f"{key.address},")).split(" ", 1)[1]
+    other.write_text(f"{host.address} {theirs}\n")
+    project.inventory(knownHosts=str(other))
+    assert "host key" in failure(project).lower()
+    project.inventory(user="nobody-here", identityFiles=[])
+    text = failure(project).lower()
+    assert "key" in text or "authentic" in text
+
+
+def test_a_host_without_bash_or_systemd(tmp_path: Path, fresh_host: FreshHost) -> None:
+    host = fresh_host("busybox")
+    project = ProjectDirectory(tmp_path, fresh_host.fleet, [host])
+    project.pipeline(
+        {"name": "d", "kind": "directory", "path": "/etc/kt", "mode": "0750"},
+        file("f", "/etc/kt/f", "hello\n", mode="0600"),
+        {"name": "l", "kind": "symlink", "path": "/etc/kt/l", "target": "f"},
+        {
+            "name": "c",
+            "kind": "command",
+            "run": "echo made >/etc/kt/c",
+            "creates": "/etc/kt/c",
+            "undo": "rm /etc/kt/c",
+        },
+    )
+    project.apply()
+    project.assert_empty_plan()
+    host.run("echo vandal >/etc/kt/f")
+    assert project.run("drift").returncode == 2
+    project.apply()
+    project.assert_empty_plan()
+    project.destroy()
+    assert host.run("test -e /etc/kt || echo gone").stdout == "gone\n"
+
+
+def test_a_reboot_is_waited_for(tmp_path: Path, fresh_host: FreshHost) -> None:
+    host = fresh_host()
+    host.run("touch /run/reboot-required", check=True)
+    before = host.init
+    project = ProjectDirectory(tmp_path, fresh_host.fleet, [host])
+    project.pipeline(
+        {"name": "reboot", "kind": "reboot", "check": "test -e /run/reboot-required"},
+        file("after", "/etc/kubexms-after", "x"),
+    )
+    code, text = project.plan_code()
+    assert code == 2
+    assert "reboot" in text
+    project.apply(timeout=240)
+    assert host.init != before
+    assert host.read("/etc/kubexms-after") == "x"
+    project.assert_empty_plan()
