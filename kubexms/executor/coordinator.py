@@ -133,7 +133,7 @@ class Coordinator:
             self._countdown.hooks_done(task, message.good)
         else:
             self._countdown.returned(message.rest)
-        self._countdown.list(lane)
+        self._countdown.enlist(lane)
 
     # dispatching --------------------------------------------------------------------------------
     def _dispatch(self) -> None:

@@ -144,7 +144,7 @@ class Countdown:
         elif group.info.plain or (self._admitted(number, group) and self._past_gates(number, group)):
             schedule.state[number] = QUEUED
             heapq.heappush(group.lane.ready, number)
-            self.list(group.lane)
+            self.enlist(group.lane)
 
     def _admitted(self, number: int, group: TaskOnHost) -> bool:
         """Whether the host's batch has begun; otherwise the step is parked, or skipped."""
@@ -195,7 +195,7 @@ class Countdown:
         else:
             self._close(number, node, self._cause(node.scope.key, blocked))
 
-    def list(self, lane: Lane) -> None:
+    def enlist(self, lane: Lane) -> None:
         """Put a lane with something ready among those to be served."""
         if not lane.busy and not lane.listed and (lane.ready or lane.hooks):
             lane.listed = True
@@ -204,7 +204,7 @@ class Countdown:
     def _enqueue(self, task: HookTask) -> None:
         lane = self._schedule.lane(task.lane)
         lane.hooks.append(task)
-        self.list(lane)
+        self.enlist(lane)
 
     def begun(self, key: str) -> None:
         """A worker has begun a step (or a hook, of which no count is kept)."""

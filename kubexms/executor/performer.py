@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ Approve: TypeAlias = Callable[[Change], StepResult | bool]
 """Asked before each step: True goes on, False leaves it and the rest for later, a result stands for it."""
 
 
-def approve_all(change: Change) -> StepResult | bool:
+def approve_all(change: Change) -> StepResult | bool:  # noqa: ARG001 - it has an answer for each
     """Go on."""
     return True
 
@@ -53,7 +54,7 @@ class Performer:
                 continue
             yield Started(lane, change)
             node: StepNode = nodes[key]["node"]
-            finished = self._guarded(lane, change, lambda key=key: self._job.work(key), node.ignore_errors)
+            finished = self._guarded(lane, change, functools.partial(self._job.work, key), node.ignore_errors)
             yield finished
             if not finished.good:
                 yield Idle(lane, task.keys[position + 1 :])
@@ -85,7 +86,7 @@ class Performer:
                     good = False
         yield Idle(task.lane, hook=task, good=good)
 
-    def _hook(self, task: HookTask, hook: HookSpec) -> Iterator[Message]:
+    def _hook(self, task: HookTask, hook: HookSpec) -> Generator[Message, None, bool]:
         change = Change(address=str(task.node.address(hook)), kind="hook", action=ActionKind.RUN)
         verdict = self._approve(change)
         if isinstance(verdict, StepResult):

@@ -48,7 +48,7 @@ class Rolling:
         """Because of whom no further batch begins."""
         self.parked: dict[str, list[int]] = {}
         """Host of a later batch -> nodes that are ready."""
-        self._batch = {host: number for host, number in zip(counts, _numbers(sizes), strict=True)}
+        self._batch = dict(zip(counts, _numbers(sizes), strict=True))
         self._left = [0] * len(sizes)
         for host, count in counts.items():
             self._left[self._batch[host]] += count

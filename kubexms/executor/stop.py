@@ -50,7 +50,7 @@ class StopSignal:
     def on_signals(self) -> Iterator[None]:
         """While inside, SIGINT, SIGTERM and SIGHUP are requests. Only in the main thread."""
 
-        def handle(number: int, frame: FrameType | None) -> None:
+        def handle(_number: int, _frame: FrameType | None) -> None:
             self.request()
 
         previous = {number: signal.signal(number, handle) for number in SIGNALS}
