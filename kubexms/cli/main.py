@@ -76,11 +76,13 @@ def show_error(app: App, error: KubexmsError) -> None:
         return
     from kubexms.views.diagnostics import diagnostics_text
 
-    app.complain("\n" + diagnostics_text(error.diagnostics, app.error_paint(), width=app.width(sys.stderr)))
+    app.complain(diagnostics_text(error.diagnostics, app.error_paint(), width=app.width(sys.stderr)))
 
 
 def usage_text(error: click.UsageError) -> str:
-    """What was wrong with the command line, and where help is."""
+    """What was wrong with the command line, and where help is; for a bare group its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return f"{error.format_message()}\n"
     command = error.ctx.command_path if error.ctx is not None else "kubexms"
     return f"Error: {error.format_message()}\n\n  `{command} --help` lists what can be given.\n"
 

@@ -34,12 +34,15 @@ class ApplyLines:
         self._write = write
         self._paint = paint
         self._width = width
+        self._gap = False
 
     def __call__(self, event: Event) -> None:
         """Write what `event` has to say, if anything."""
         text = "".join(f"{line}\n" for line in event_lines(event, self._paint, width=self._width))
         if text:
-            self._write(text)
+            failure = isinstance(event, StepFinished)
+            self._write("\n" + text if failure or self._gap else text)
+            self._gap = failure
 
 
 def event_lines(event: Event, paint: Paint, *, width: int | None = None) -> Iterator[str]:
@@ -55,9 +58,7 @@ def event_lines(event: Event, paint: Paint, *, width: int | None = None) -> Iter
             after = f" ({seconds:.0f}s)" if seconds else ""
             yield f"[{printable(host)}] {printable(path)}: still at work{after}{said}"
         case StepFinished(_, result) if result.status in FAILURES or result.status is StepStatus.IGNORED:
-            yield ""
             yield from diagnostic_lines(failure_diagnostic(result), paint, width=width)
-            yield ""
         case Waiting(what, address):
             yield (
                 f"{printable(address)}: waiting for {printable(what)}"

@@ -106,7 +106,10 @@ class LiveProgress:
             return
         if isinstance(event, RunFinished):
             self.pause()
-        for line in event_lines(event, self._paint, width=self._console.width):
+        lines = list(event_lines(event, self._paint, width=self._console.width))
+        if isinstance(event, StepFinished) and lines:
+            lines = ["", *lines, ""]
+        for line in lines:
             self._console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)
 
     def _note(self, event: Event) -> None:
@@ -155,10 +158,12 @@ class LiveProgress:
         total, done = sum(self._total.values()), sum(self._done.values())
         if not total:
             return
-        filled, mark = _BAR * min(done, total) // total, "#" if self._console.options.ascii_only else "━"
+        bar = min(_BAR, self._console.width // 4)
+        filled, mark = bar * min(done, total) // total, "#" if self._console.options.ascii_only else "━"
         head = Text(mark * filled, style="green")
-        head.append(mark * (_BAR - filled), style="bright_black")
+        head.append(mark * (bar - filled), style="bright_black")
         head.append(f" {done}/{plural(total, 'step')}", style="default")
+        head.truncate(self._console.width - 1, overflow="crop")
         yield head
         room = max(1, self._console.height - 4)
         names = sorted(self._busy, key=natural)

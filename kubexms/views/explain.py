@@ -37,7 +37,7 @@ def explain_text(thing: Explained, path: Sequence[str] = (), paint: Paint = plai
         properties = _properties(schema, thing.schema)
         if name not in properties:
             raise KeyError(name)
-        required = name in _required(schema)
+        required = name in _required(schema, thing.schema)
         schema = properties[name]
     sections = [_head(thing, path, schema, paint, required=required)]
     sections.append(_section("DESCRIPTION", _description(thing, path, schema), paint))
@@ -100,7 +100,7 @@ def _wrapped(text: str, width: int = _WIDTH) -> list[str]:
 
 
 def _fields(schema: Schema, root: Schema, paint: Paint) -> Iterator[str]:
-    required = _required(schema)
+    required = _required(schema, root)
     for position, (name, field) in enumerate(_properties(schema, root).items()):
         if position:
             yield ""
@@ -148,8 +148,10 @@ def _list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
 
 
-def _required(schema: Schema) -> frozenset[str]:
-    return frozenset(name for name in _list(schema.get("required", [])) if isinstance(name, str))
+def _required(schema: Schema, root: Schema) -> frozenset[str]:
+    return frozenset(
+        name for name in _list(_resolved(schema, root).get("required", [])) if isinstance(name, str)
+    )
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubexms.views.escaping import printable, printable_lines
+from kubexms.views.escaping import printable_lines
 
 CONTEXT = 3
 LIMIT = 200
@@ -61,7 +61,7 @@ def _equal(lines: list[str], head: int, tail: int) -> Iterator[DiffLine]:
 
 
 def _endings(before: str, after: str, *, same: bool) -> Iterator[DiffLine]:
-    if same and before.count("\r\n") != after.count("\r\n"):
-        yield DiffLine("#", printable("(line ends change)"))
+    if same and before.removesuffix("\n") != after.removesuffix("\n"):
+        yield DiffLine("#", "(line ends change)")
     if before and after and before.endswith("\n") != after.endswith("\n"):
         yield DiffLine("#", f"({'no ' if before.endswith(chr(10)) else ''}line end after the last line)")

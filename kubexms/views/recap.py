@@ -24,7 +24,7 @@ def recap_text(
     width: int | None = None,
 ) -> str:
     """Hosts that went alike share a line; those with trouble, and then the failures, come last."""
-    sections = [_hosts(result, paint, expand=expand), _failures(result, paint)]
+    sections = [_hosts(result, paint, expand=expand), _skipped(result, paint), _failures(result, paint)]
     sections.append(_conclusion(result, paint, operation, width))
     return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
 
@@ -59,6 +59,21 @@ def _figures(tally: HostTally, widest: list[int], paint: Paint) -> str:
     return "  ".join(parts).rstrip()
 
 
+def _skipped(result: RunResult, paint: Paint) -> Iterator[str]:
+    """How many steps were not begun, and because of whom; alike hosts together."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for item in result.results:
+        if item.status is StepStatus.SKIPPED:
+            host = item.address.rpartition("@")[2]
+            groups[item.message.replace(f"@{host}", "")].append(host)
+    if not groups:
+        return
+    yield paint(Role.BOLD, "Skipped")
+    for message, hosts in groups.items():
+        because = f": {printable(message)}" if message else ""
+        yield f"  {plural(len(hosts), 'step')} on {fold_text(hosts)}{because}"
+
+
 def _failures(result: RunResult, paint: Paint) -> Iterator[str]:
     groups: dict[tuple[str, str, StepStatus], list[str]] = defaultdict(list)
     for item in result.results:
@@ -88,8 +103,8 @@ def _conclusion(result: RunResult, paint: Paint, operation: str, width: int | No
         (len(result.unreachable), f"{plural(len(result.unreachable), 'host')} unreachable"),
     ]
     told = ", ".join(words for count, words in troubles if count)
-    what = "stopped" if result.interrupted else "incomplete"
-    summary = f"the {operation} is {what}" + (f": {told}" if told else "")
+    what = "was stopped" if result.interrupted else "is incomplete"
+    summary = f"the {operation} {what}" + (f": {told}" if told else "")
     if not result.interrupted and not told:
         summary = f"the {operation} is incomplete"
     detail = (

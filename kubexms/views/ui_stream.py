@@ -134,7 +134,9 @@ class Stream:
                 self._emit("warn", f"Stopping: {count} in flight", "log", kubexms={"in_flight": count})
             case RunFinished(result):
                 totals = Totals.of(result)
-                self._summary(totals.line(self.operation), totals, self.operation)
+                done = totals.line(self.operation)
+                told = done.replace("complete!", "incomplete.") if result.failed else done
+                self._summary(told, totals, self.operation)
             case _:
                 pass
 
