@@ -51,6 +51,9 @@ kx_enter() {
 
 # Remounts everything read-only, keeping the flags of each mount. Prints what could not be.
 kx_remount() {
+    # util-linux 2.35 and later does it in one process. As its fstab it is given a directory that never
+    # holds one, so that a mount command that takes -a for something else has nothing to mount.
+    mount -n -i -a -t noautofs -T /proc/self/ns -o remount,bind,ro 2>/dev/null
     cat /proc/self/mountinfo | while read -r kx_id kx_parent kx_dev kx_root kx_at kx_opts kx_rest; do
         case $kx_opts in rw*) ;; *) continue ;; esac
         kx_type=${kx_rest#*- }
