@@ -24,7 +24,7 @@ from kubexms.executor.lanes import (
 from kubexms.executor.performer import Approve, Performer, approve_all
 from kubexms.executor.reporting import Reporting
 from kubexms.executor.schedule import Lane
-from kubexms.spec.address import CONTROLLER, Address
+from kubexms.spec.address import Address
 
 INTERRUPTED = "the run was interrupted before this step began"
 CUT_SHORT = "interrupted while it ran: the next plan finds out how far it got"
@@ -126,8 +126,8 @@ class Coordinator:
 
     def _idle(self, name: str, message: Idle) -> None:
         task = self._tasks.pop(name)
-        self._hosts_busy -= name != CONTROLLER
         lane = self._countdown.schedule.lane(name)
+        self._hosts_busy -= lane is not self._countdown.schedule.controller
         lane.busy = False
         if isinstance(task, HookTask):
             self._countdown.hooks_done(task, message.good)
@@ -137,28 +137,23 @@ class Coordinator:
 
     # dispatching --------------------------------------------------------------------------------
     def _dispatch(self) -> None:
-        listed = self._countdown.listed
-        waiting: list[Lane] = []
-        while listed:
+        schedule, listed = self._countdown.schedule, self._countdown.listed
+        controller = schedule.controller
+        if controller.hooks and not controller.busy:
+            self._submit(controller, controller.hooks.popleft())
+        while listed and self._hosts_busy < self._lanes.capacity:
             lane = listed.popleft()
-            if lane.name != CONTROLLER and self._hosts_busy >= self._lanes.capacity:
-                waiting.append(lane)
-                if CONTROLLER not in (other.name for other in listed):
-                    break
-                continue
             lane.listed = False
             if lane.hooks:
                 self._submit(lane, lane.hooks.popleft())
             elif lane.ready:
-                schedule = self._countdown.schedule
                 numbers = next_batch(schedule, heapq.heappop(lane.ready))
                 self._countdown.hand_out(numbers)
                 self._submit(lane, StepBatch(lane.name, tuple(schedule.keys[number] for number in numbers)))
-        listed.extendleft(reversed(waiting))
 
     def _submit(self, lane: Lane, task: Task) -> None:
         lane.busy = True
-        self._hosts_busy += lane.name != CONTROLLER
+        self._hosts_busy += lane is not self._countdown.schedule.controller
         self._tasks[lane.name] = task
         self._lanes.submit(task)
 
@@ -170,7 +165,7 @@ class Coordinator:
     def _heed_stop(self) -> None:
         stop = self._job.stop
         if self._countdown.halted:
-            self._performer.halted = True
+            self._performer.halted = True  # no worker goes on with the rest of its batch
         elif self._reporting.broken is not None:
             self._halt(INTERRUPTED)
         if stop.requested and not self._stopping:

@@ -184,10 +184,12 @@ class Countdown:
         """Everything in a scope has ended: its `post` or `onFailure` hooks, if it was ever entered."""
         gate = self._book.gates.get(node.scope)
         entered = gate is not None and gate.state in (GateState.OPEN, GateState.FAILED)
-        if gate is None or not entered or self._job.stop.requested:
+        if gate is None and blocked is None and not self.halted and self._job.hooks.active(node.scope):
+            entered = True  # left open by an earlier run, and no step of this one concerns it
+        if not entered or self._job.stop.requested:
             self._close(number, node, blocked)
             return
-        clean = gate.state is GateState.OPEN and self._book.clean(node.scope)
+        clean = (gate is None or gate.state is GateState.OPEN) and self._book.clean(node.scope)
         clean = clean and not (self.halted and blocked is not None)
         if clean or node.on_failure:
             self._schedule.state[number] = QUEUED
@@ -196,8 +198,10 @@ class Countdown:
             self._close(number, node, self._cause(node.scope.key, blocked))
 
     def enlist(self, lane: Lane) -> None:
-        """Put a lane with something ready among those to be served."""
-        if not lane.busy and not lane.listed and (lane.ready or lane.hooks):
+        """Put a host's lane with something ready among those to be served."""
+        if lane.busy or lane.listed or lane is self._schedule.controller:
+            return
+        if lane.ready or lane.hooks:
             lane.listed = True
             self.listed.append(lane)
 

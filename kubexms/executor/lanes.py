@@ -35,8 +35,10 @@ class HookTask:
 
 Task: TypeAlias = StepBatch | HookTask
 
+# Messages are written once and handed over; they are not frozen because that costs more than all the rest.
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Started:
     """A step or hook begins."""
 
@@ -44,7 +46,7 @@ class Started:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """A step or hook ended. `good`: what depends on it goes on."""
 

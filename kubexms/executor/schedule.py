@@ -76,7 +76,9 @@ class Schedule:
         self.blocked: list[str | None] = [None] * len(self.keys)
         """The smallest address because of which a node cannot go on."""
         self.state = bytearray(len(self.keys))
-        self.lanes: dict[str, Lane] = {CONTROLLER: Lane(CONTROLLER)}
+        self.controller = Lane(CONTROLLER)
+        """Its hooks run besides those of the hosts, one at a time."""
+        self.lanes: dict[str, Lane] = {CONTROLLER: self.controller}
         self.tasks: dict[TaskKey, TaskInfo] = {}
         self.groups: list[TaskOnHost | None] = [None] * len(self.keys)
         """Of each step that takes part; None for all other nodes."""
