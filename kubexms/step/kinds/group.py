@@ -1,108 +1,160 @@
-"""`group`: a group of the host."""
+"""`group`: a group of the host, and who is in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Fragment, Record
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._shell.etc_files import SBIN, fields_of
+from kubexms.step.contract import ActionKind, ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.kinds._shell.etc_files import text_of
 from kubexms.step.observation import Attributes, Observation, Presence
-from kubexms.step.shell import quote
+from kubexms.step.shell import quote, words
 
-ACCOUNT = r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$"
-"""Names that useradd(8) accepts on the systems that matter."""
+_NAME = r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$"
 
 
 class GroupSpec(StepArgs):
-    """A group in /etc/group."""
+    """A group."""
 
-    group: str = Field(pattern=ACCOUNT, max_length=32)
-    """Its name."""
+    group: str = Field(pattern=_NAME, max_length=32)
+    """The group's name."""
     state: Literal["present", "absent"] = "present"
-    """Whether it is to be there."""
     gid: int | None = Field(default=None, ge=0, le=4294967294)
-    """Its number; default: the next free one when it is made."""
+    """The numeric id; default: the next free one."""
     system: bool = False
-    """Take a number from the range for system groups when it is made."""
+    """Take the id from the system's range, when the group is created."""
+    members: tuple[Annotated[str, Field(pattern=_NAME)], ...] | None = None
+    """Accounts that are in the group (beside those whose primary group it is)."""
+    append: bool = True
+    """Members that are not listed stay; `false` takes them out."""
+
+
+_PROBE = r"""
+nl='
+'
+if command -v getent >/dev/null; then all=$nl$(getent group NAMES)$nl; else all=$nl$(cat /etc/group)$nl; fi
+row() {
+  case $all in
+    *"$nl$1:"*) l=${all#*"$nl$1:"}; emit 0 "$1:${l%%"$nl"*}" ;;
+    *) emit 1 '' ;;
+  esac
+}
+"""
+
+_TOOLS = r"""
+PATH=$PATH:/usr/sbin:/sbin
+has() { grep "^$name:" /etc/group | cut -d: -f4 | tr , '\n' | grep -qx -e "$1"; }
+# enter USER and leave USER: one membership
+enter() {
+  if has "$1"; then return 0; fi
+  if command -v gpasswd >/dev/null; then gpasswd -a "$1" "$name" >/dev/null; else addgroup "$1" "$name"; fi
+}
+leave() {
+  has "$1" || return 0
+  if command -v gpasswd >/dev/null; then gpasswd -d "$1" "$name" >/dev/null; else delgroup "$1" "$name"; fi
+}
+drop() {
+  grep -q "^$name:" /etc/group || return 0
+  if command -v groupdel >/dev/null; then groupdel "$name"; else delgroup "$name"; fi
+}
+make() {
+  grep -q "^$name:" /etc/group && return
+  if command -v groupadd >/dev/null; then
+    groupadd ${gid:+-g "$gid"} ${system:+-r} "$name"
+  else
+    addgroup ${gid:+-g "$gid"} ${system:+-S} "$name"
+  fi
+}
+number() {
+  command -v groupmod >/dev/null || { echo "without groupmod the id of $name cannot be changed" >&2; exit 1; }
+  groupmod -g "$1" "$name"
+}
+"""
 
 
 class GroupExecutor(StepExecutor[GroupSpec]):
-    """One pass over /etc/group for all steps."""
+    """One getent for all groups."""
 
-    kind = "group"
-    spec = GroupSpec
-    identity = ("group",)
-    feeds: ClassVar[dict[str, tuple[str, ...]]] = {"system": (), "state": ()}
-    example = "- {name: workers, kind: group, group: workers, gid: 4711}\n"
+    kind: ClassVar[str] = "group"
+    spec: ClassVar[type[StepArgs]] = GroupSpec
+    identity: ClassVar[tuple[str, ...]] = ("group",)
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"append": ("members",), "system": ()}
+    example: ClassVar[str] = "- {name: etcd-group, kind: group, group: etcd, system: true}\n"
 
     def probe(self, specs: Sequence[GroupSpec]) -> Sequence[Probe]:
-        """One awk for all groups; those of directories (LDAP) through getent where there is one."""
+        """The groups' lines."""
         if not specs:
             return ()
-        asked = "".join(f"group {quote(spec.group)}\n" for spec in specs)
-        script = (
-            "group() {\n"
-            '  l=$(getent group -- "$1" 2>/dev/null) || l=$(grep "^$1:" /etc/group 2>/dev/null)\n'
-            '  if [ -z "$l" ]; then emit 1 ""; return; fi\n'
-            '  l=${l#*:}; l=${l#*:}; emit 0 "gid=${l%%:*}"\n'
-            "}\n" + asked
-        )
-        return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
+        names = words(sorted({spec.group for spec in specs}))
+        rows = "".join(f"row {quote(spec.group)}\n" for spec in specs)
+        fragment = Fragment(_PROBE.replace("NAMES", names) + rows, records=len(specs))
+        return (Probe(fragment, tuple(range(len(specs)))),)
 
     def observe(self, spec: GroupSpec, record: Record) -> Observation:
-        """The number, or absent."""
-        if record.status != 0:
+        """Members that nobody asked about are left out when the listed ones are only added."""
+        if record.status:
             return Observation.absent()
-        gid = fields_of(record).get("gid", "")
-        if not gid.isdigit():
-            return Observation.unknown(f"the entry of group {spec.group} is damaged")
-        return Observation.present({"gid": int(gid)})
+        _, _, gid, members = (text_of(record).split(":") + [""] * 4)[:4]
+        every = sorted({name for name in members.split(",") if name})
+        shown = every if spec.members is None or not spec.append else [n for n in every if n in spec.members]
+        attributes: dict[str, JsonValue] = {
+            "group": spec.group,
+            "gid": int(gid) if gid.isdecimal() else None,
+            "members": list[JsonValue](shown),
+        }
+        return Observation.present(attributes, {"allMembers": list[JsonValue](every)})
 
     def desired(self, spec: GroupSpec) -> Attributes | None:
-        """Only a given number is compared."""
+        """What the step says, and nothing else."""
         if spec.state == "absent":
             return None
-        return {"gid": spec.gid} if spec.gid is not None else {}
+        wanted: dict[str, JsonValue] = {"group": spec.group}
+        if spec.gid is not None:
+            wanted["gid"] = spec.gid
+        if spec.members is not None:
+            wanted["members"] = list[JsonValue](sorted(set(spec.members)))
+        return wanted
 
     def action(self, spec: GroupSpec, request: ChangeRequest) -> Action:
-        """groupadd, groupmod or groupdel; busybox's applets where those are missing."""
-        name = quote(spec.group)
+        """groupadd, groupmod, gpasswd, or busybox's tools."""
+        script = f"{_TOOLS}name={quote(spec.group)}\n"
         if spec.state == "absent":
-            return Action(SBIN + _remove(name))
-        if request.before.presence is Presence.PRESENT:
-            return Action(SBIN + f"groupmod -g {spec.gid} {name}\n")
-        number = f"-g {spec.gid} " if spec.gid is not None else ""
-        system = "-r " if spec.system else ""
-        plain = "-S " if spec.system else ""
-        return Action(
-            SBIN + f"if command -v groupadd >/dev/null; then groupadd {system}{number}{name}\n"
-            f"else addgroup {plain}{number}{name}; fi\n"
-        )
+            return Action(f"{script}drop\n")
+        if request.action is ActionKind.CREATE:
+            gid = "" if spec.gid is None else str(spec.gid)
+            script += f"gid={gid} system={'1' if spec.system else ''}\nmake\n"
+        elif "gid" in request.changed:
+            script += f"number {spec.gid}\n"
+        if spec.members is not None and "members" in request.changed:
+            there = request.before.extra.get("allMembers")
+            script += _membership(sorted(set(spec.members)), there, exact=not spec.append)
+        return Action(script)
 
     def undo(self, spec: GroupSpec, prior: Observation) -> Action | None:
-        """Removed, or with its former number again."""
-        name = quote(spec.group)
-        if prior.presence is Presence.ABSENT:
-            return Action(SBIN + _remove(name))
+        """The group with its members as it was, or gone."""
+        script = f"{_TOOLS}name={quote(spec.group)}\n"
+        if prior.presence is not Presence.PRESENT:
+            return Action(f"{script}drop\n")
         gid = prior.attributes.get("gid")
-        if not isinstance(gid, int):
-            return None
-        return Action(
-            SBIN + f"if getent group {name} >/dev/null; then groupmod -g {gid} {name}\n"
-            f"else groupadd -g {gid} {name}; fi\n"
-        )
+        script += f"gid={gid} system=\nmake\n"
+        if spec.gid is not None and spec.gid != gid:
+            script += f"number {gid}\n"
+        was = prior.extra.get("allMembers")
+        if spec.members is not None and isinstance(was, list):
+            before = [str(name) for name in was]
+            script += _membership(before, list(spec.members), exact=True)
+        elif spec.state == "absent" and isinstance(was, list):
+            script += _membership([str(name) for name in was], [], exact=False)
+        return Action(script)
 
-    def paths(self, spec: GroupSpec) -> tuple[str, ...]:
-        """The file that holds groups."""
-        return ("/etc/group",)
 
-
-def _remove(name: str) -> str:
-    return (
-        f"grep -q ^{name}: /etc/group || exit 0\n"
-        f"if command -v groupdel >/dev/null; then groupdel {name}; else delgroup {name}; fi\n"
-    )
+def _membership(wanted: Sequence[str], there: JsonValue | Sequence[str], *, exact: bool) -> str:
+    """Commands from the members that are there to the wanted ones."""
+    present = [str(name) for name in there] if isinstance(there, list) else []
+    script = "".join(f"enter {quote(name)}\n" for name in wanted if name not in present)
+    if exact:
+        script += "".join(f"leave {quote(name)}\n" for name in present if name not in wanted)
+    return script

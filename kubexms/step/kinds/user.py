@@ -2,203 +2,211 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ActionKind, ChangeRequest, Disruption, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
-from kubexms.step.kinds._shell.etc_files import SBIN, fields_of
-from kubexms.step.kinds.group import ACCOUNT
+from kubexms.step.kinds._shell.accounts import PROBE, RECREATE, USER
+from kubexms.step.kinds._shell.etc_files import lists_of
 from kubexms.step.observation import Attributes, Observation, Presence
-from kubexms.step.shell import quote
+from kubexms.step.shell import quote, words
+
+ACCOUNT = r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$"
+"""What useradd and groupadd take as a name."""
+
+
+def _hashed(value: str) -> str:
+    if not re.match(r"^([$_!*]|[A-Za-z0-9./]{13}$)", value) or ":" in value or "\n" in value:
+        raise PydanticCustomError(
+            "not_a_hash", "'password' takes the hash (see mkpasswd or `openssl passwd -6`), not the password"
+        )
+    return value
 
 
 class UserSpec(StepArgs):
-    """An account in /etc/passwd, its groups, and its password's hash."""
+    """An account: who it is, which groups it is in, where its home is."""
 
     user: str = Field(pattern=ACCOUNT, max_length=32)
-    """Its name."""
+    """The account's name."""
     state: Literal["present", "absent"] = "present"
-    """Whether it is to be there."""
     uid: int | None = Field(default=None, ge=0, le=4294967294)
-    """Its number; default: the next free one when it is made."""
-    group: str | None = Field(default=None, pattern=ACCOUNT)
-    """Its primary group, which must exist; default: a group of its own name."""
-    groups: tuple[str, ...] | None = None
-    """Further groups, which must exist."""
+    """The numeric id; default: the next free one."""
+    group: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$")
+    """The primary group, by name or quoted id; default: one with the account's own name."""
+    groups: tuple[Annotated[str, Field(pattern=ACCOUNT)], ...] | None = None
+    """Further groups, by name."""
     append: bool = True
-    """Keep groups that are not listed; false: exactly `groups`."""
+    """Groups that are not listed stay; `false` takes the account out of them."""
     shell: AbsolutePath | None = None
-    """Its login shell."""
+    """The login shell."""
     home: AbsolutePath | None = None
-    """Its home directory; it is not moved when it changes."""
-    create_home: bool = True
-    """Make the home directory with the account."""
-    comment: str | None = Field(default=None, pattern=r"^[^:\n]*$")
-    """The full name (GECOS)."""
+    """The home directory."""
+    create_home: bool | None = None
+    """Make the home directory, from /etc/skel; default: with the account, unless it is a system's."""
     system: bool = False
-    """Take a number from the range for system accounts when it is made."""
-    password: str | None = Field(default=None, pattern=r"^[^:\n]*$")
-    """The hash of the password, as crypt(5) writes it (`openssl passwd -6`); `!` locks it.
-    Give it as a secret."""
+    """Take the id from the system's range, when the account is created."""
+    comment: str | None = Field(default=None, pattern=r"^[^:\n]*$", max_length=200)
+    """The full name, or what it is for."""
+    password: Annotated[str, AfterValidator(_hashed)] | None = None
+    """The *hash* of the password, or `*` for none. Never shown, and only its digest is compared."""
+    locked: bool | None = None
+    """Whether logging in by password is locked."""
     remove_home: bool = False
-    """With `absent`: remove the home directory, too."""
+    """With `absent`, and when the step is destroyed: the home directory goes with the account."""
 
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if self.groups is None and not self.append:
-            raise PydanticCustomError(
-                "no_groups", "'append: false' needs 'groups': the list to be exact about"
-            )
-        return self
+
+def digest(text: str) -> str:
+    """What stands for a password's hash where it is compared."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class UserExecutor(StepExecutor[UserSpec]):
-    """One fragment for all accounts."""
+    """One getent and one awk for all accounts."""
 
-    kind = "user"
-    spec = UserSpec
-    identity = ("user",)
-    feeds: ClassVar[dict[str, tuple[str, ...]]] = {
-        "state": (),
-        "append": (),
-        "create_home": (),
+    kind: ClassVar[str] = "user"
+    spec: ClassVar[type[StepArgs]] = UserSpec
+    identity: ClassVar[tuple[str, ...]] = ("user",)
+    feeds = {  # noqa: RUF012
+        "append": ("groups",),
+        "create_home": ("homeExists",),
         "system": (),
         "remove_home": (),
     }
-    example = "- {name: deploy, kind: user, user: deploy, groups: [sudo], shell: /bin/bash}\n"
+    example: ClassVar[str] = """\
+- {name: deploy, kind: user, user: deploy, groups: [adm], shell: /bin/bash}
+"""
 
     def probe(self, specs: Sequence[UserSpec]) -> Sequence[Probe]:
-        """passwd through getent where there is one; the hash only of those whose password matters."""
+        """The digest of a hash is made on the host: the hash itself never travels."""
         if not specs:
             return ()
-        asked = "".join(
-            f"user {quote(spec.user)} {'1' if spec.password is not None else ''}\n" for spec in specs
+        names = words(sorted({spec.user for spec in specs}))
+        rows = "".join(
+            f"row {quote(spec.user)} {int(spec.password is not None)} {quote(spec.home or '')}\n"
+            for spec in specs
         )
-        script = (
-            "user() {\n"
-            '  l=$(getent passwd -- "$1" 2>/dev/null) || l=$(grep "^$1:" /etc/passwd 2>/dev/null)\n'
-            '  if [ -z "$l" ]; then emit 1 ""; return; fi\n'
-            "  l=${l#*:}; l=${l#*:}; u=${l%%:*}; l=${l#*:}; l=${l#*:}\n"
-            "  c=${l%%:*}; l=${l#*:}; h=${l%%:*}; s=${l#*:}\n"
-            '  a="uid=$u\ngroup=$(id -gn -- "$1" 2>/dev/null)\ngroups=$(id -Gn -- "$1" 2>/dev/null)"\n'
-            '  a="$a\ncomment=$c\nhome=$h\nshell=$s"\n'
-            '  if [ -n "$2" ]; then\n'
-            '    p=$(grep "^$1:" /etc/shadow 2>/dev/null); p=${p#*:}\n'
-            '    if [ -r /etc/shadow ]; then a="$a\npassword=${p%%:*}"; fi\n'
-            "  fi\n"
-            '  emit 0 "$a"\n'
-            "}\n" + asked
-        )
+        script = f"{PROBE}load {names}\n{rows}"
         return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
 
     def observe(self, spec: UserSpec, record: Record) -> Observation:
-        """All attributes; of the groups only those that count, of the password only what may be read."""
-        if record.status != 0:
+        """Groups that nobody asked about are left out when the listed ones are only added."""
+        answer = lists_of(record)
+        if "passwd" not in answer:
             return Observation.absent()
-        answer = fields_of(record)
-        if not answer.get("uid", "").isdigit():
-            return Observation.unknown(f"the entry of user {spec.user} is damaged")
-        every = sorted(set(answer.get("groups", "").split()) - {answer.get("group", "")})
-        groups: list[JsonValue] = [
-            name for name in every if spec.groups is None or not spec.append or name in spec.groups
-        ]
+        if "denied" in answer and (spec.password is not None or spec.locked is not None):
+            return Observation.unknown("permission denied: /etc/shadow cannot be read")
+        _, _, uid, gid, comment, home, shell = (answer["passwd"][0].split(":") + [""] * 7)[:7]
+        groups = sorted(set(answer.get("group", ())))
+        if spec.groups is not None and spec.append:
+            groups = [name for name in groups if name in spec.groups]
+        numeric = spec.group is not None and spec.group.isdecimal()
         attributes: dict[str, JsonValue] = {
-            "uid": int(answer["uid"]),
-            "group": answer.get("group", ""),
-            "groups": groups,
-            "comment": answer.get("comment", ""),
-            "home": answer.get("home", ""),
-            "shell": answer.get("shell", ""),
+            "user": spec.user,
+            "uid": int(uid) if uid.isdecimal() else None,
+            "group": gid if numeric else answer.get("primary", [gid])[0],
+            "groups": list[JsonValue](groups),
+            "shell": shell,
+            "home": home,
+            "comment": comment,
+            "homeExists": "home" in answer,
         }
-        if "password" in answer:
-            attributes["password"] = answer["password"]
-        elif spec.password is not None:
-            return Observation.unknown("/etc/shadow cannot be read by this user")
-        return Observation.present(attributes, {"groups": list[JsonValue](every)})
+        if "denied" not in answer:
+            attributes["locked"] = "locked" in answer
+            if spec.password is not None:
+                sums = answer.get("sum", [""])
+                attributes["password"] = sums[-1] if spec.locked else sums[0]
+        return Observation.present(
+            attributes, {"allGroups": list[JsonValue](sorted(set(answer.get("group", ()))))}
+        )
 
     def desired(self, spec: UserSpec) -> Attributes | None:
-        """Only what is given is compared."""
+        """What the step says, and nothing else."""
         if spec.state == "absent":
             return None
-        wanted: dict[str, JsonValue] = {
-            name: value
-            for name in ("uid", "group", "comment", "home", "shell", "password")
-            if (value := getattr(spec, name)) is not None
+        asked: dict[str, JsonValue] = {
+            "uid": spec.uid,
+            "group": spec.group,
+            "groups": list[JsonValue](sorted(set(spec.groups))) if spec.groups is not None else None,
+            "shell": spec.shell,
+            "home": spec.home,
+            "comment": spec.comment,
+            "homeExists": spec.create_home or None,
+            "locked": spec.locked,
+            "password": digest(spec.password) if spec.password is not None else None,
         }
-        if spec.groups is not None:
-            wanted["groups"] = list[JsonValue](sorted(spec.groups))
-        return wanted
+        return {"user": spec.user, **{name: value for name, value in asked.items() if value is not None}}
 
     def secrets_from(self, spec: UserSpec) -> frozenset[str]:
-        """A hash invites guessing."""
+        """The password's digest."""
         return frozenset({"password"})
 
+    def disruption(self, spec: UserSpec, request: ChangeRequest) -> Disruption:
+        """Removing a home directory loses what is in it."""
+        loses = spec.state == "absent" and spec.remove_home
+        return (
+            Disruption.DATA_LOSS if loses and request.before.presence is Presence.PRESENT else Disruption.NONE
+        )
+
     def action(self, spec: UserSpec, request: ChangeRequest) -> Action:
-        """useradd, usermod or userdel; the hash goes to chpasswd on its standard input."""
-        name = quote(spec.user)
+        """useradd or usermod, or busybox's adduser; the hash goes by standard input."""
+        script = f"{USER}name={quote(spec.user)}\nsave\n"
         if spec.state == "absent":
-            return Action(SBIN + _remove(name, home=spec.remove_home))
-        fresh = request.before.presence is not Presence.PRESENT
-        words = ["useradd", "-m" if spec.create_home else "-M"] if fresh else ["usermod"]
-        if fresh and spec.system:
-            words.append("-r")
-        given = {"-u": spec.uid, "-g": spec.group, "-s": spec.shell, "-d": spec.home, "-c": spec.comment}
-        for option, value in given.items():
-            if value is not None:
-                words += [option, quote(str(value))]
-        if spec.groups is not None:
-            words += ["-a"] if spec.append and not fresh else []
-            words += ["-G", quote(",".join(spec.groups))]
-        script = SBIN
-        if fresh and spec.group is None:
-            script += f"g=; if grep -q ^{name}: /etc/group; then g='-g {spec.user}'; fi\n"
-            words.insert(1, "$g")
-        if len(words) > 1:
-            script += " ".join([*words, name]) + "\n"
-        if spec.password is None:
-            return Action(script)
-        script += "payload entry | chpasswd -e\n"
-        entry = f"{spec.user}:{spec.password}\n".encode()
-        return Action(script, {"entry": Payload(data=entry, size=len(entry), sensitive=True)})
+            return Action(f"{script}drop {int(spec.remove_home)}\n")
+        changed = request.changed
+        script += _arguments(spec, request)
+        if request.action is ActionKind.CREATE:
+            home = not spec.system if spec.create_home is None else spec.create_home
+            script += f"nested={'1' if home else ''} system={'1' if spec.system else ''}\nmake\n"
+        else:
+            script += "alter\n"
+            if "homeExists" in changed:
+                script += "nest\n"
+        payloads = {}
+        if spec.password is not None and "password" in changed:
+            line = f"{spec.user}:{spec.password}\n".encode()
+            payloads["password"] = Payload(data=line, size=len(line), sensitive=True)
+            script += "payload password | chpasswd -e\n"
+        if spec.locked is not None and ("locked" in changed or (payloads and spec.locked)):
+            script += f"lock {int(spec.locked)}\n"
+        return Action(script, payloads=payloads)
 
     def undo(self, spec: UserSpec, prior: Observation) -> Action | None:
-        """Removed with the home that was made for it, or with its former attributes again."""
-        name = quote(spec.user)
-        if prior.presence is Presence.ABSENT:
-            return Action(SBIN + _remove(name, home=spec.create_home))
+        """The account as it was; one that kubexms made goes, its home too unless something is in it."""
+        script = f"{USER}{RECREATE}name={quote(spec.user)}\n"
+        if prior.presence is not Presence.PRESENT:
+            return Action(f"{script}withdraw {int(spec.remove_home)}\n")
         was = prior.attributes
-        if spec.state == "absent":
-            return None
-        groups = prior.extra.get("groups")
-        words = ["usermod"]
-        for option, key in (
-            ("-u", "uid"),
-            ("-g", "group"),
-            ("-s", "shell"),
-            ("-d", "home"),
-            ("-c", "comment"),
-        ):
-            words += [option, quote(str(was.get(key, "")))]
-        words += ["-G", quote(",".join(map(str, groups)) if isinstance(groups, list) else "")]
-        return Action(SBIN + " ".join([*words, name]) + "\n")
-
-    def paths(self, spec: UserSpec) -> tuple[str, ...]:
-        """The files that hold accounts."""
-        return ("/etc/passwd", "/etc/group")
+        groups = prior.extra.get("allGroups")
+        lists = ",".join(str(name) for name in groups) if isinstance(groups, list) else ""
+        values = {name: was.get(name) for name in ("uid", "group", "shell", "home", "comment")}
+        settings = " ".join(
+            f"{name}={quote('' if value is None else str(value))}" for name, value in values.items()
+        )
+        return Action(f"{script}{settings} groups={quote(lists)}\nrecreate\n")
 
 
-def _remove(name: str, *, home: bool) -> str:
-    option = "-r " if home else ""
-    return (
-        f"grep -q ^{name}: /etc/passwd || exit 0\n"
-        "if command -v userdel >/dev/null; then\n"
-        f"  e=0; userdel {option}{name} 2>/dev/null || e=$?\n"
-        "  # 12: the home directory could not be removed, often because it is not there\n"
-        '  [ "$e" = 0 ] || [ "$e" = 12 ] || { userdel ' + f"{name}; }}\n"
-        f"else deluser {name}; fi\n"
-    )
+def _arguments(spec: UserSpec, request: ChangeRequest) -> str:
+    """Shell variables of what is to be set: empty ones are left as they are."""
+    changed = request.changed
+    groups = ",".join(sorted(set(spec.groups))) if spec.groups is not None and "groups" in changed else ""
+    clear = spec.groups is not None and "groups" in changed and not spec.append
+    settings = {
+        "uid": str(spec.uid) if spec.uid is not None and "uid" in changed else "",
+        "group": spec.group if spec.group is not None and "group" in changed else "",
+        "groups": groups,
+        "append": "" if clear else "1",
+        "exact": "1" if clear else "",
+        "shell": spec.shell if spec.shell is not None and "shell" in changed else "",
+        "home": spec.home if spec.home is not None and "home" in changed else "",
+    }
+    text = " ".join(f"{name}={quote(value)}" for name, value in settings.items())
+    if spec.comment is not None and "comment" in changed:
+        return f"{text} comment={quote(spec.comment)} commented=1\n"
+    return f"{text} comment= commented=\n"
