@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubexms.config.inventory import RunCommand
+from kubexms.config.commands import RunCommand, said
 from kubexms.config.template import Unknown
 from kubexms.errors import SecretError
 from kubexms.spec.variable import SecretRef
@@ -27,6 +27,11 @@ class SecretResolver:
         self._untrusted = untrusted
         self._known: dict[tuple[SecretRef, Path], str | Unknown] = {}
         self._lock = threading.Lock()
+
+    @property
+    def root(self) -> Path:
+        """The project's directory, which paths are relative to unless a document says otherwise."""
+        return self._root
 
     def resolve(self, reference: SecretRef, base: Path | None = None) -> str | Unknown:
         """The secret's text. `base` is the directory that its paths are relative to.
@@ -67,10 +72,7 @@ class SecretResolver:
             return Unknown(f"secret of {command[0]}")
         done = self._run_command(command, timeout=60.0, directory=str(base))
         if done.status != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[-500:]
-            raise SecretError(
-                f"the secret command {command[0]} failed with status {done.status}", detail=said
-            )
+            raise SecretError(f"the secret command {command[0]} {said(done)}")
         return _chomp(done.stdout.decode("utf-8", "replace"))
 
 

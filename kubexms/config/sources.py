@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubexms.config.yaml import Document
 from kubexms.config.yaml import Path as DocumentPath
 from kubexms.diagnostics import SourceRange
 
+Place = tuple[str, str, str]
+"""Module, task, step; empty where the place is of the one before."""
+
 
 @dataclass
 class SourceMap:
-    """Places by address parts. Filled while documents load, then only read."""
+    """Places by the parts of an address. Filled while documents load, then only read (thread-safe)."""
 
-    places: dict[tuple[str, str, str], tuple[Document, DocumentPath]] = field(default_factory=dict)
+    places: dict[Place, tuple[Document, DocumentPath]] = field(default_factory=dict)
 
-    def add_module(self, name: str, document: Document, path: DocumentPath, prefix: str = "") -> None:
+    def add_module(self, name: str, document: Document, path: DocumentPath) -> None:
         """Remember a module and everything in it."""
         self.places[name, "", ""] = (document, path)
-        self.add_tasks(name, document, path, prefix)
+        self.add_tasks(name, document, path)
 
-    def add_tasks(self, module: str, document: Document, path: DocumentPath, prefix: str = "") -> None:
-        """Remember the tasks of a module (`prefix` stands before their names) and their steps."""
-        value = _at(document, path)
-        for index, task in enumerate(value.get("tasks") or []):
-            name = prefix + str(task["name"])
-            here = (*path, "tasks", index)
-            self.places[module, name, ""] = (document, here)
-            for number, step in enumerate(task["steps"]):
-                self.places[module, name, str(step["name"])] = (document, (*here, "steps", number))
+    def add_tasks(self, module: str, document: Document, path: DocumentPath) -> None:
+        """Remember the tasks that a document's module at `path` gives to `module`, and their steps."""
+        for task, here in _named(document, path, "tasks"):
+            self.places[module, task, ""] = (document, here)
+            for step, at in _named(document, here, "steps"):
+                self.places[module, task, step] = (document, at)
 
     def lookup(
-        self, module: str, task: str = "", step: str = "", field_path: DocumentPath = ()
+        self,
+        module: str,
+        task: str = "",
+        step: str = "",
+        field_path: Sequence[str | int] = (),
+        *,
+        key: bool = False,
+        line: int = 0,
     ) -> SourceRange | None:
-        """The place of a module, task or step, or of a field in it."""
+        """The place of a module, task or step (its name), or of a field in it; None if it was built.
+
+        `key` asks for the field's name instead of its value, `line` (from 1) for a line of its text.
+        """
         found = self.places.get((module, task, step))
         if found is None:
             return None
         document, path = found
-        return document.range((*path, *field_path)) if field_path else document.range((*path, "name"))
+        if not field_path:
+            return document.range((*path, "name"))
+        return document.range((*path, *field_path), key=key, line=line)
+
+    def document(self, filename: str, path: Sequence[str | int]) -> SourceRange | None:
+        """The place of a path in the file of this name, in its first document that has it."""
+        documents = {id(document): document for document, _ in self.places.values()}
+        for document in documents.values():
+            if document.filename == filename and tuple(path) in document.spans:
+                return document.range(path)
+        return None
 
 
-def _at(document: Document, path: DocumentPath) -> dict:  # type: ignore[type-arg]
-    value = document.value
-    for item in path:
-        value = value[item]  # type: ignore[index,call-overload]
-    assert isinstance(value, dict)
-    return value
+def _named(document: Document, path: DocumentPath, field_name: str) -> list[tuple[str, DocumentPath]]:
+    value: Any = document.value
+    try:
+        for item in path:
+            value = value[item]
+        entries = value.get(field_name) or []
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return []  # a builder's module is not in its document
+    return [(str(entry["name"]), (*path, field_name, i)) for i, entry in enumerate(entries)]

@@ -12,12 +12,15 @@ _POLICIES = {"verify": HostKeyPolicy.STRICT, "accept-new": HostKeyPolicy.ACCEPT_
 
 
 def connection_target(host: Host, resolver: SecretResolver, root: Path | None = None) -> HostTarget:
-    """The target of one host; relative paths are relative to `root`. Raises `SecretError`."""
+    """The target of one host. Raises `SecretError`.
+
+    Relative paths in it are relative to `root`, by default the project's.
+    """
     spec = host.connection
 
     def path(text: str) -> Path:
         expanded = Path(text).expanduser()
-        return expanded if root is None or expanded.is_absolute() else root / expanded
+        return (root or resolver.root) / expanded
 
     become = spec.become
     jump = spec.proxy_jump

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +16,8 @@ from kubexms.config.documents.models import model_errors
 from kubexms.config.documents.schema import Schema, SchemaSet
 from kubexms.config.documents.translate import Translator, show
 from kubexms.config.suggest import hint
-from kubexms.config.yaml import Document, Path
+from kubexms.config.yaml import Document
+from kubexms.config.yaml import Path as DocumentPath
 from kubexms.config.yaml.reader import trap_error
 from kubexms.diagnostics import Diagnostic
 from kubexms.spec.base import FrozenModel
@@ -29,6 +31,8 @@ class Validated:
     name: str
     spec: FrozenModel
     document: Document
+    directory: Path = Path()
+    """Of the file, absolute; paths in the document are relative to it."""
 
 
 def is_ours(document: Document) -> bool:
@@ -39,7 +43,7 @@ def is_ours(document: Document) -> bool:
 
 
 def validate_document(
-    document: Document, kinds: DocumentKinds, schemas: SchemaSet
+    document: Document, kinds: DocumentKinds, schemas: SchemaSet, directory: Path = Path()
 ) -> tuple[Validated | None, list[Diagnostic]]:
     """The validated document, or None and everything that is wrong with it. Never raises `ConfigError`."""
     kind, problems = _envelope(document, kinds)
@@ -57,7 +61,7 @@ def validate_document(
         found = model_errors(error, document, ("spec",), lambda path: is_secret(root, path))
         return None, _in_order(list(found))
     metadata: Any = value["metadata"]
-    return Validated(kind, str(metadata["name"]), spec, document), []
+    return Validated(kind, str(metadata["name"]), spec, document, directory), []
 
 
 def _in_order(problems: list[Diagnostic]) -> list[Diagnostic]:
@@ -95,16 +99,16 @@ def _check(document: Document, kind: DocumentKind, schemas: SchemaSet) -> Iterat
 
 def _check_part(
     document: Document,
-    prefix: Path,
+    prefix: DocumentPath,
     schema: Schema,
     schemas: SchemaSet,
     key: str,
-    skip: frozenset[Path] = frozenset(),
+    skip: frozenset[DocumentPath] = frozenset(),
 ) -> Iterator[Diagnostic]:
-    def secret(path: Path) -> bool:
+    def secret(path: DocumentPath) -> bool:
         return is_secret(schema, path[len(prefix) :]) or _marked(document, path)
 
-    trapped: set[Path] = set()
+    trapped: set[DocumentPath] = set()
     for path, trap in document.traps.items():
         if path[: len(prefix)] != prefix or any(path[: len(step)] == step for step in skip):
             continue
@@ -126,7 +130,7 @@ def _check_part(
     yield from Translator(document, prefix, schema, secret).translate(fresh)
 
 
-def _steps(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _steps(document: Document) -> Iterator[tuple[DocumentPath, dict[str, Any]]]:
     value: Any = document.value
     for path, modules in _items(value, ("spec", "modules")):
         for task_path, task in _items(modules, ("tasks",), path):
@@ -135,7 +139,9 @@ def _steps(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
                     yield step_path, step
 
 
-def _items(value: Any, names: Path, prefix: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _items(
+    value: Any, names: DocumentPath, prefix: DocumentPath = ()
+) -> Iterator[tuple[DocumentPath, dict[str, Any]]]:
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, list):
@@ -145,7 +151,7 @@ def _items(value: Any, names: Path, prefix: Path = ()) -> Iterator[tuple[Path, d
 
 
 def _check_step(
-    document: Document, path: Path, step: dict[str, Any], schemas: SchemaSet
+    document: Document, path: DocumentPath, step: dict[str, Any], schemas: SchemaSet
 ) -> Iterator[Diagnostic]:
     kind = step["kind"]
     catalog = schemas.catalog
@@ -175,7 +181,7 @@ def _common_fields() -> frozenset[str]:
     return COMMON_STEP_FIELDS
 
 
-def _marked(document: Document, path: Path) -> bool:
+def _marked(document: Document, path: DocumentPath) -> bool:
     """Whether something around this value says `sensitive: true`."""
     value: Any = document.value
     for item in path[:-1]:

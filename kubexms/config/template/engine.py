@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateError as JinjaError
@@ -17,7 +17,7 @@ from kubexms.config.template.environment import TemplateEnvironment, roots
 from kubexms.config.template.failure import Location, failure
 from kubexms.config.template.files import BaseDirectory
 from kubexms.config.template.plain import to_json_data
-from kubexms.config.template.static import foresee
+from kubexms.config.template.static import foresee, needed
 from kubexms.config.template.tracked import Trace, UnknownAccess
 from kubexms.config.template.values import RenderedValue
 from kubexms.diagnostics import SourceRange
@@ -30,12 +30,8 @@ _CACHE = 4096
 _DATA_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-class Locate(Protocol):
-    """Where a part of the value being rendered was written."""
-
-    def __call__(self, path: tuple[str | int, ...], line: int) -> SourceRange | None:
-        """The place of `path`, and of line `line` (from 1) in a text of several lines."""
-        ...
+Locate: TypeAlias = Callable[[tuple[str | int, ...], int], SourceRange | None]
+"""Where the value at a path was written; the number is the line (from 1) in a text of several lines."""
 
 
 def has_template(value: Json) -> bool:
@@ -117,6 +113,17 @@ class TemplateEngine:
         for path, text in _strings(value, ()):
             if has_template(text):
                 self._compile(text, Location(path, locate), expression=False)
+
+    def names(self, text: str, *, expression: bool = False, locate: Locate | None = None) -> dict[str, int]:
+        """The variables (`x` of `vars.x`) that a template needs, with the line of each.
+
+        Those that it only asks about (`is defined`, `default`) are left out. Raises `TemplateError`.
+        """
+        inner = text.strip() if expression else text
+        bare = expression and _MARK.search(inner) is None
+        if not bare and _MARK.search(inner) is None:
+            return {}
+        return needed(self._compile(inner, Location((), locate), expression=bare).tree)
 
     def check_expression(self, expression: str, *, locate: Locate | None = None) -> None:
         """Raise `TemplateError` if this is no valid expression."""

@@ -40,7 +40,7 @@ class BaseDirectory(BaseLoader):
             raise ConfigError(f"there is no file {name} in {self.directory}")
         return path
 
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         """Jinja2's protocol: text, file name, and whether the file is still the same."""
         try:
             path = self.find(template)

@@ -140,7 +140,7 @@ def cidr_network(value: Any) -> str:
     return str(_network(value))
 
 
-def cidr_host(value: Any, number: int) -> str:
+def cidr_host(value: Any, number: Any) -> str:
     """The address with this number in the network; a negative number counts from the end."""
     network = _network(value)
     if not isinstance(number, int) or not -network.num_addresses <= number < network.num_addresses:

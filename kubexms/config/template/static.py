@@ -67,3 +67,48 @@ def _follow(chain: list[object], scope: Mapping[str, object], trace: Trace) -> N
         trace.unknown.add(value.name or path)
         trace.reads.add(path)
     trace.sensitive |= sensitive
+
+
+def needed(tree: nodes.Node) -> dict[str, int]:
+    """Names below `vars` that rendering cannot do without, each with its first line.
+
+    What stands under `is defined` and `default` is optional, and so is all of it where the template
+    asks for the same name in this way anywhere, or makes a `vars` of its own.
+    """
+    stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    if "vars" in stored:
+        return {}
+    optional = {
+        name
+        for node in tree.find_all((nodes.Test, nodes.Filter))
+        if node.name in ("defined", "undefined", "default", "d") and node.node is not None
+        for name, _ in _variables(node.node)
+    }
+    found: dict[str, int] = {}
+    for name, line in _variables(tree):
+        if name not in optional:
+            found[name] = min(line, found.get(name, line))
+    return found
+
+
+def _variables(tree: nodes.Node) -> list[tuple[str, int]]:
+    pending, found = [tree], []
+    while pending:
+        node = pending.pop()
+        name = _variable(node)
+        if name is not None:
+            found.append((name, node.lineno or 1))
+        pending.extend(node.iter_child_nodes())
+    return found
+
+
+def _variable(node: nodes.Node) -> str | None:
+    if isinstance(node, nodes.Call):
+        return None
+    if not isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        return None
+    if not isinstance(node.node, nodes.Name) or node.node.name != "vars":
+        return None
+    if isinstance(node, nodes.Getattr):
+        return None if node.attr in ("get", "items", "keys", "values") else node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None

@@ -14,7 +14,7 @@ from typing import Any, overload
 from kubexms.config.template.values import Deferred, Sensitive, Unknown
 
 
-class UnknownAccess(Exception):  # noqa: N818 - not an error: it ends the rendering of one value
+class UnknownAccess(Exception):
     """An unknown value was read; the trace has its name."""
 
 

@@ -1,0 +1,34 @@
+"""What only the merged project can tell: names of each other, cycles, templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kubexms.config.cycles import cycles
+from kubexms.config.expansion import ModuleScope
+from kubexms.config.references import dependencies, duplicate_hooks, moves, selections, watched
+from kubexms.config.sources import SourceMap
+from kubexms.config.templatecheck import templates
+from kubexms.diagnostics import Diagnostic
+from kubexms.spec.inventory import Host
+from kubexms.spec.pipeline import PipelineSpec
+
+
+def check(
+    pipeline: PipelineSpec,
+    scopes: Mapping[str, ModuleScope],
+    hosts: Sequence[Host],
+    roles: frozenset[str] | None,
+    sources: SourceMap,
+) -> Iterator[Diagnostic]:
+    """Errors and warnings. `roles` are all that inventories name; None: there is no inventory."""
+    wrong = list(dependencies(pipeline, sources))
+    yield from wrong
+    if not wrong:
+        yield from cycles(pipeline, sources)
+    yield from watched(pipeline, sources)
+    yield from duplicate_hooks(pipeline, sources)
+    yield from moves(pipeline)
+    if roles is not None:
+        yield from selections(pipeline, hosts, roles, sources)
+    yield from templates(pipeline, scopes, hosts, sources)
