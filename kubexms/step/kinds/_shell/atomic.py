@@ -15,6 +15,21 @@ fail() {
     printf '%s\\n' "$*" >&2
     exit 1
 }
+# follow PATH: f is what its links lead to. busybox's readlink -f resolves dangling ones wrongly.
+follow() {
+    f=$1
+    i=0
+    while [ -L "$f" ]; do
+        [ "$i" -lt 40 ] || fail "$1 is a link that leads to itself"
+        l=$(readlink -- "$f"; echo .)
+        l=${l%?.}
+        case $l in
+        /*) f=$l ;;
+        *) f=${f%/*}/$l ;;
+        esac
+        i=$((i + 1))
+    done
+}
 begin() {
     p=$1
     d=${p%/*}

@@ -1,0 +1,245 @@
+"""The kind `line`: one line of a text file that others write too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kubexms.runtime.protocol import Action, Fragment, Payload, Record
+from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.kinds._fields import AbsolutePath
+from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, edit_functions
+from kubexms.step.observation import Attributes, Observation, Presence
+from kubexms.step.shell import quote, words
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or "\0" in value:
+        raise PydanticCustomError("one_line", "this must be a single line; the kind 'block' writes several")
+    return value
+
+
+OneLine = Annotated[str, AfterValidator(_one_line)]
+
+
+class LineSpec(StepArgs):
+    """One line of a text file. The rest of the file, its mode and its owner stay. Links are followed.
+
+    With `regexp` the last line that matches it becomes `line`; where none matches, `line` is added
+    if it is not there yet. Regular expressions are the extended ones of POSIX (`grep -E`).
+    """
+
+    path: AbsolutePath
+    """The file on the host."""
+    line: OneLine | None = None
+    """The whole line, without its newline. With `state: absent`: the line to remove."""
+    regexp: OneLine | None = Field(default=None, min_length=1)
+    """Which line to replace. With `state: absent`: which lines to remove. It should match `line` too."""
+    state: Literal["present", "absent"] = "present"
+    """`absent`: no such line is there."""
+    insert_after: OneLine | None = Field(default=None, min_length=1)
+    """A regular expression: a new line goes after the last line that matches. Default: the end."""
+    insert_before: OneLine | None = Field(default=None, min_length=1)
+    """A regular expression: a new line goes before the last line that matches; `BOF` is the beginning."""
+    create: bool = False
+    """Make the file, with mode 0644, if it does not exist."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.state == "present" and self.line is None:
+            raise PydanticCustomError("line_missing", "'line' is needed, except with 'state: absent'")
+        if self.state == "absent" and (self.line is None) == (self.regexp is None):
+            raise PydanticCustomError("line_absent", "'state: absent' takes either 'line' or 'regexp'")
+        if self.insert_after is not None and self.insert_before is not None:
+            raise PydanticCustomError("line_place", "give only one of 'insertAfter' and 'insertBefore'")
+        return self
+
+
+_ASK = (
+    READ_FILE
+    + """\
+exact() { printf '%s\\n' "$1" | grep -nxF -f - -- "$2" 2>/dev/null; }
+match() { printf '%s\\n' "$1" | grep -nE -f - -- "$2" 2>/dev/null; }
+texts() {
+    IFS=$nl
+    set -f
+    for l in $1; do printf '%s\\n' "${l#*:}"; done
+    IFS=' '
+}
+ask() {
+    readable "$1" || return
+    m=
+    [ -z "$4" ] || m=$(match "$3" "$1")
+    [ -n "$m" ] || [ -z "$5" ] || m=$(exact "$2" "$1")
+    if [ -z "$m" ]; then
+        emit 1 ''
+    elif [ -n "$6" ]; then
+        m=$(texts "$m"; echo .)
+        emit 0 "${m%"$nl".}"
+    else
+        m=${m##*"$nl"}
+        emit 0 "${m#*:}"
+    fi
+}
+"""
+)
+
+_FIND = """\
+exact() { payload "$1" | grep -nxF -f - -- "$src" | tail -n 1; }
+match() { payload "$1" | grep -nE -f - -- "$src" | tail -n 1; }
+number() { n=${1%%:*}; }
+"""
+
+
+class LineExecutor(StepExecutor[LineSpec]):
+    """See `LineSpec`."""
+
+    kind: ClassVar[str] = "line"
+    spec: ClassVar[type[StepArgs]] = LineSpec
+    identity: ClassVar[tuple[str, ...]] = ("path", "regexp", "line")
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "regexp": ("line",),
+        "state": ("line",),
+        "insert_after": (),
+        "insert_before": (),
+        "create": (),
+    }
+    example: ClassVar[str] = """\
+- name: no-passwords
+  kind: line
+  path: /etc/ssh/sshd_config
+  regexp: "^#?PasswordAuthentication "
+  line: PasswordAuthentication no
+"""
+
+    def probe(self, specs: Sequence[LineSpec]) -> Sequence[Probe]:
+        if not specs:
+            return ()
+        lines = [_ASK]
+        for spec in specs:
+            flags = ["y" if value is not None else "" for value in (spec.regexp, spec.line)]
+            every = "y" if spec.state == "absent" else ""
+            lines.append(f"ask {words([spec.path, spec.line or '', spec.regexp or '', *flags, every])}")
+        fragment = Fragment("\n".join(lines) + "\n", records=len(specs), timeout=30.0 + len(specs))
+        return (Probe(fragment, tuple(range(len(specs)))),)
+
+    def observe(self, spec: LineSpec, record: Record) -> Observation:
+        if record.status in REASONS:
+            return Observation.unknown(REASONS[record.status])
+        if record.status != 0:
+            return Observation.absent()
+        return Observation.present({"line": record.text.decode("utf-8", "surrogateescape")})
+
+    def desired(self, spec: LineSpec) -> Attributes | None:
+        return None if spec.state == "absent" else {"line": spec.line}
+
+    def paths(self, spec: LineSpec) -> tuple[str, ...]:
+        return (spec.path,)
+
+    def action(self, spec: LineSpec, request: ChangeRequest) -> Action:
+        path, head = quote(spec.path), edit_functions(_token(spec)) + _FIND
+        payloads = {"line": _payload(spec.line or ""), "regexp": _payload(spec.regexp or "")}
+        if spec.state == "absent":
+            option = "-vE" if spec.regexp is not None else "-vxF"
+            name = "regexp" if spec.regexp is not None else "line"
+            return Action(
+                f"{head}[ -e {path} ] || exit 0\nedit {path} ''\n{_without(name, option)}finish\n", payloads
+            )
+        lines = [head + f"edit {path} {quote('y' if spec.create else '')}", "m="]
+        if spec.regexp is not None:
+            lines.append("m=$(match regexp)")
+        lines.append('[ -n "$m" ] || m=$(exact line)')
+        lines.append(
+            'if [ -n "$m" ]; then\n    number "$m"\n    payload line | replace "$n" "$((n + 1))" >"$t"\nelse'
+        )
+        lines.append(_place(spec, payloads))
+        lines.append("fi\nfinish")
+        return Action("\n".join(lines) + "\n", payloads)
+
+    def undo(self, spec: LineSpec, prior: Observation) -> Action | None:
+        head = edit_functions(_token(spec)) + _FIND + f"back {quote(spec.path)}\n"
+        was = prior.attributes.get("line") if prior.presence is Presence.PRESENT else None
+        payloads = {"line": _payload(spec.line or "")}
+        if was is None:
+            if spec.state == "absent":
+                return Action(":\n")
+            return Action(f"{head}{_without('line', '-vxF')}cleared\nfinish\n", payloads)
+        if spec.state == "present":
+            if was == spec.line:
+                return Action(":\n")
+            payloads["was"] = _payload(str(was))
+            return Action(head + _PUT_BACK + "finish\n", payloads)
+        lines = str(was).split("\n")
+        payloads |= {f"was{index}": _payload(text) for index, text in enumerate(lines)}
+        names = " ".join(f"was{index}" for index in range(len(lines)))
+        return Action(head + _ADD_AGAIN.format(names=names) + "finish\n", payloads)
+
+    def object_id(self, spec: LineSpec) -> str:
+        """Which line it is: the text that replaces it may change."""
+        which = spec.regexp if spec.regexp is not None else spec.line
+        text = json.dumps([self.kind, spec.path, spec.regexp is not None, which])
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+
+
+_PUT_BACK = """\
+m=$(exact line)
+if [ -n "$m" ]; then
+    number "$m"
+    payload was | replace "$n" "$((n + 1))" >"$t"
+elif [ -n "$(exact was)" ]; then
+    cat "$src" >"$t"
+else
+    { cat "$src"; endline "$src"; payload was; } >"$t"
+fi
+"""
+
+_ADD_AGAIN = """\
+cat "$src" >"$t"
+endline "$src" >>"$t"
+for name in {names}; do
+    if [ -z "$(exact "$name")" ]; then payload "$name" >>"$t"; fi
+done
+"""
+
+
+def _token(spec: LineSpec) -> str:
+    return f"line:{spec.path}"
+
+
+def _payload(text: str) -> Payload:
+    return Payload(data=text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def _without(name: str, option: str) -> str:
+    """grep's status 1 says that nothing is left. Where nothing goes, nothing changes."""
+    kept = option.replace("v", "q")
+    return (
+        f'if payload {name} | grep {kept} -f - -- "$src"; then\n'
+        f'    payload {name} | grep {option} -f - -- "$src" >"$t" || [ "$?" -eq 1 ]\n'
+        'else\n    cat "$src" >"$t"\nfi\n'
+    )
+
+
+def _place(spec: LineSpec, payloads: dict[str, Payload]) -> str:
+    """Where a line goes that is not there yet."""
+    end = '    { cat "$src"; endline "$src"; payload line; } >"$t"'
+    if spec.insert_before == "BOF":
+        return '    { payload line; cat "$src"; } >"$t"'
+    where = spec.insert_before or spec.insert_after
+    if where is None or where == "EOF":
+        return end
+    payloads["place"] = _payload(where)
+    number = "$n" if spec.insert_before is not None else "$((n + 1))"
+    return (
+        "    m=$(match place)\n"
+        f'    if [ -n "$m" ]; then\n        number "$m"\n'
+        f'        payload line | replace "{number}" "{number}" >"$t"\n    else\n    {end}\n    fi'
+    )
+
+
+__all__ = ["LineExecutor", "LineSpec"]

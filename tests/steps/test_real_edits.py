@@ -1,0 +1,193 @@
+"""Edits of files that others write too, for real, with every shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubexms.step.kinds.block import BlockExecutor, BlockSpec
+from kubexms.step.kinds.line import LineExecutor, LineSpec
+from kubexms.step.observation import Presence
+from tests.steps.sandbox import Sandbox, Subject, each_shell
+
+TEXT = "# comment\na=1\n\nb=2\n#a=9"
+"""Without a newline at its end."""
+
+
+@each_shell()
+class TestLine:
+    def host(self, shell: str, tmp_path: Path) -> tuple[Subject, Path]:
+        path = tmp_path / "it's a file"
+        path.write_text(TEXT)
+        path.chmod(0o604)
+        return Subject(LineExecutor(), Sandbox(shell, tmp_path)), path
+
+    @pytest.mark.parametrize(
+        ("fields", "after"),
+        [
+            ({"line": "c=3"}, TEXT + "\nc=3\n"),
+            ({"line": "b=2"}, TEXT),
+            ({"line": "a=2", "regexp": "^#?a="}, "# comment\na=1\n\nb=2\na=2\n"),
+            ({"line": "a=2", "regexp": "^a="}, "# comment\na=2\n\nb=2\n#a=9"),
+            ({"line": "-v $x `y` \\1 'q' \"", "regexp": "^(a|z)=[0-9]{1,2}$"},
+             "# comment\n-v $x `y` \\1 'q' \"\n\nb=2\n#a=9"),
+            ({"line": "c", "insert_after": "^#"}, TEXT + "\nc\n"),
+            ({"line": "c", "insert_after": "^a"}, "# comment\na=1\nc\n\nb=2\n#a=9"),
+            ({"line": "c", "insert_before": "^#"}, "# comment\na=1\n\nb=2\nc\n#a=9"),
+            ({"line": "c", "insert_before": "BOF"}, "c\n" + TEXT),
+            ({"line": "c", "insert_before": "^nothing"}, TEXT + "\nc\n"),
+            ({"line": "c", "insert_after": "EOF"}, TEXT + "\nc\n"),
+            ({"line": "b=2", "regexp": "^nothing"}, TEXT),
+            ({"line": "#a=9", "state": "absent"}, "# comment\na=1\n\nb=2\n"),
+            ({"regexp": "a", "state": "absent"}, "# comment\n\nb=2\n"),
+            ({"regexp": "^", "state": "absent"}, ""),
+            ({"line": "nothing", "state": "absent"}, TEXT),
+        ],
+    )  # fmt: skip
+    def test_every_form_and_back(
+        self, shell: str, tmp_path: Path, fields: dict[str, str], after: str
+    ) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = LineSpec.model_validate({"path": str(path), **fields})
+        prior = host.apply(spec)
+        assert path.read_text() == after
+        assert path.stat().st_mode & 0o7777 == 0o604
+        host.undo(spec, prior)
+        assert path.read_text() == TEXT
+
+    def test_what_others_wrote_since_stays(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        changed = LineSpec(path=str(path), line="a=2", regexp="^a=")
+        prior = host.apply(changed)
+        path.write_text(path.read_text() + "\nof others\n")
+        host.undo(changed, prior)
+        assert path.read_text() == TEXT + "\nof others\n"
+
+        other = Subject(LineExecutor(), Sandbox(shell, tmp_path / "second"))
+        (tmp_path / "second").mkdir()
+        added = LineSpec(path=str(path), line="added")
+        prior = other.apply(added)
+        path.write_text("first\n" + path.read_text())
+        other.undo(added, prior)
+        assert path.read_text() == "first\n" + TEXT + "\nof others\n"
+
+    def test_a_repair_after_edits_of_others_does_not_undo_them(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = LineSpec(path=str(path), line="a=2", regexp="^a=")
+        prior = host.apply(spec)
+        path.write_text(path.read_text().replace("a=2", "a=3") + "\nof others\n")
+        host.apply(spec)
+        host.undo(spec, prior)
+        assert path.read_text() == TEXT + "\nof others\n"
+
+    def test_removed_lines_come_back(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = LineSpec(path=str(path), regexp="=", state="absent")
+        prior = host.apply(spec)
+        path.write_text(path.read_text() + "of others")
+        host.undo(spec, prior)
+        assert path.read_text() == "# comment\n\nof others\na=1\nb=2\n#a=9\n"
+
+    def test_two_steps_on_one_file(self, shell: str, tmp_path: Path) -> None:
+        first, path = self.host(shell, tmp_path)
+        (tmp_path / "second").mkdir()
+        second = Subject(LineExecutor(), Sandbox(shell, tmp_path / "second"))
+        one, two = LineSpec(path=str(path), line="one"), LineSpec(path=str(path), line="two")
+        prior_one, prior_two = first.apply(one), second.apply(two)
+        second.undo(two, prior_two)
+        first.undo(one, prior_one)
+        assert path.read_text() == TEXT
+
+    def test_missing_files_and_links(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        assert "create: true" in host.fails(LineSpec(path=str(tmp_path / "new"), line="x"))
+        link = tmp_path / "link"
+        link.symlink_to("new")
+        spec = LineSpec(path=str(link), line="x", create=True)
+        prior = host.apply(spec)
+        assert prior.presence is Presence.ABSENT
+        assert link.is_symlink()
+        assert (tmp_path / "new").read_text() == "x\n"
+        host.undo(spec, prior)
+        assert not (tmp_path / "new").exists()
+        host.apply(LineSpec(path=str(tmp_path / "nowhere"), line="x", state="absent"))
+        assert host.observe(LineSpec(path=str(tmp_path), line="x")).presence is Presence.UNKNOWN
+        assert host.observe(LineSpec(path=str(path / "below"), line="x")).presence is Presence.ABSENT
+
+
+@each_shell()
+class TestBlock:
+    def host(self, shell: str, tmp_path: Path) -> tuple[Subject, Path]:
+        path = tmp_path / "it's a file"
+        path.write_text(TEXT)
+        path.chmod(0o604)
+        return Subject(BlockExecutor(), Sandbox(shell, tmp_path)), path
+
+    def test_new_changed_and_back(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = BlockSpec(path=str(path), block="x $y\n\n-n `z` \\n", marker="; {mark} it's $mine")
+        prior = host.apply(spec)
+        mine = "; BEGIN it's $mine\nx $y\n\n-n `z` \\n\n; END it's $mine\n"
+        assert path.read_text() == TEXT + "\n" + mine
+        assert path.stat().st_mode & 0o7777 == 0o604
+        other = spec.model_copy(update={"block": "other\n"})
+        before = host.apply(other)
+        assert before.attributes == {"block": "x $y\n\n-n `z` \\n"}
+        assert path.read_text() == TEXT + "\n; BEGIN it's $mine\nother\n; END it's $mine\n"
+        host.undo(other, prior)
+        assert path.read_text() == TEXT
+
+    @pytest.mark.parametrize(
+        ("fields", "start"),
+        [
+            ({"insert_before": "BOF"}, "# BEGIN"),
+            ({"insert_after": "^a"}, "# comment\na=1\n# BEGIN"),
+            ({"insert_before": "^#a"}, "# comment\na=1\n\nb=2\n# BEGIN"),
+            ({"insert_after": "^#a"}, TEXT + "\n# BEGIN"),
+            ({"insert_before": "nothing"}, TEXT + "\n# BEGIN"),
+        ],
+    )
+    def test_places(self, shell: str, tmp_path: Path, fields: dict[str, str], start: str) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = BlockSpec.model_validate({"path": str(path), "block": "", **fields})
+        prior = host.apply(spec)
+        assert path.read_text().startswith(start)
+        host.undo(spec, prior)
+        assert path.read_text() == TEXT
+
+    def test_others_and_double_blocks(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = BlockSpec(path=str(path), block="x")
+        prior = host.apply(spec)
+        path.write_text(path.read_text() * 2 + "of others\n")
+        host.apply(spec)
+        assert path.read_text().count("BEGIN") == 1
+        host.undo(spec, prior)
+        assert path.read_text() == TEXT + "\n" + TEXT + "\nof others\n"
+
+    def test_absent_and_back(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        path.write_text("a\n# BEGIN managed by kubexms\nx\ny\n# END managed by kubexms\nb\n")
+        before = path.read_text()
+        spec = BlockSpec(path=str(path), state="absent")
+        prior = host.apply(spec)
+        assert path.read_text() == "a\nb\n"
+        host.undo(spec, prior)
+        assert path.read_text() == before
+
+    def test_half_a_block(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        path.write_text("# BEGIN managed by kubexms\nx\n")
+        spec = BlockSpec(path=str(path), block="y")
+        assert "by hand" in host.observe(spec).reason
+        assert "by hand" in host.fails(spec)
+        assert path.read_text() == "# BEGIN managed by kubexms\nx\n"
+
+    def test_created(self, shell: str, tmp_path: Path) -> None:
+        host, _ = self.host(shell, tmp_path)
+        spec = BlockSpec(path=str(tmp_path / "new"), block="x", create=True)
+        prior = host.apply(spec)
+        (tmp_path / "new").write_text("of others\n" + (tmp_path / "new").read_text())
+        host.undo(spec, prior)
+        assert (tmp_path / "new").read_text() == "of others\n"
