@@ -29,6 +29,8 @@ class App:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     interactive: bool | None = None
     """Whether somebody can answer a question; None: whether stdin is a terminal."""
+    read_line: Callable[[], str] = field(default_factory=lambda: sys.stdin.readline)
+    """The next line of what somebody types; empty at the end."""
     stream: Stream | None = None
     """Where diagnostics go when the command writes a stream of events."""
     no_color: bool = False

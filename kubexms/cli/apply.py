@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -205,7 +204,7 @@ def _approved(app: App, operation: str) -> bool:
 
     question, _, rest = _QUESTIONS[operation].partition("\n")
     app.write(f"{app.paint()(Role.BOLD, question)}\n{rest}  Enter a value: ")
-    answer = sys.stdin.readline()
+    answer = app.read_line()
     app.write("\n")
     return answer.strip() == "yes"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 from kubexms.cli.app import App
 from kubexms.executor.debug import Choice
@@ -45,7 +44,7 @@ class ConsolePrompter:
         # during a run an interrupt only asks the run to stop, and would leave this question standing
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return sys.stdin.readline() or None
+            return self._app.read_line() or None
         except KeyboardInterrupt:
             return None
         finally:

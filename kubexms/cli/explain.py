@@ -12,6 +12,8 @@ from kubexms.cli.options import color_option
 
 if TYPE_CHECKING:
     from kubexms.step.contract import StepExecutor
+    from kubexms.step.registry import Registry
+    from kubexms.views.explain import Explained
 
 
 @click.command()
@@ -23,31 +25,24 @@ def explain(app: App, /, kind: str | None) -> None:
 
     Without KIND: list the step kinds.
     """
-    from kubexms.config.documents import DEFAULT_KINDS, SchemaSet
     from kubexms.config.suggest import did_you_mean
     from kubexms.errors import ConfigError
     from kubexms.step.registry import default_registry
-    from kubexms.views.explain import Explained, explain_text, field_names, first_sentence, kinds_text
+    from kubexms.views.explain import explain_text, field_names, first_sentence, kinds_text
 
     registry = default_registry()
-    documents = {item.name.lower(): item for item in DEFAULT_KINDS}
-    schemas = SchemaSet(registry)
     if kind is None:
         rows = [(name, first_sentence(registry.spec_class(name).__doc__ or "")) for name in registry]
         app.write(kinds_text(rows, app.paint()))
-        app.write(f"\nDocuments: {', '.join(documents)}. `kubexms explain KIND` tells more.\n")
+        app.write(
+            "\n`kubexms explain KIND` tells more; so does `explain step`, and `explain pipeline.modules`.\n"
+        )
         return
     name, *path = kind.split(".")
-    if name not in registry and name.lower() in documents:
-        thing = Explained(name, schemas.document(documents[name.lower()]))
-    elif name not in registry:
-        near = did_you_mean(name, [*registry, *documents])
+    thing = _kind(registry, name) or _document(registry, name)
+    if thing is None:
+        near = did_you_mean(name, [*registry, "pipeline", "inventory", "project", "step"])
         raise ConfigError(f"there is no kind '{name}'{near}", detail="`kubexms explain` lists the kinds.")
-    else:
-        executor = registry.get(name)
-        thing = Explained(
-            name, schemas.step(name), executor.spec.__doc__ or "", executor.example, tuple(_notes(executor))
-        )
     try:
         text = explain_text(thing, path, app.paint())
     except KeyError as error:
@@ -55,6 +50,41 @@ def explain(app: App, /, kind: str | None) -> None:
         near = did_you_mean(field, field_names(thing.schema, path[: path.index(field)]))
         raise ConfigError(f"{name} has no field '{field}'{near}") from error
     app.write(text)
+
+
+def _kind(registry: Registry, name: str) -> Explained | None:
+    from kubexms.config.documents import SchemaSet
+    from kubexms.spec.pipeline import StepSpec
+    from kubexms.views.explain import Explained
+
+    shared = StepSpec.model_json_schema(by_alias=True)
+    common = frozenset(shared["properties"])
+    if name == "step":
+        return Explained("step", shared, notes=("Each kind adds its own: `kubexms explain KIND`.",))
+    if name not in registry:
+        return None
+    executor = registry.get(name)
+    return Explained(
+        name,
+        SchemaSet(registry).step(name),
+        executor.spec.__doc__ or "",
+        executor.example,
+        (*_notes(executor), "`kubexms explain step` explains the common fields."),
+        common,
+    )
+
+
+def _document(registry: Registry, name: str) -> Explained | None:
+    """A document is explained from its `spec` on: the rest is the same for all."""
+    from kubexms.config.documents import DEFAULT_KINDS, SchemaSet
+    from kubexms.views.explain import Explained
+
+    for kind in DEFAULT_KINDS:
+        if kind.name.lower() == name.lower():
+            schema = SchemaSet(registry).document(kind)
+            spec = {**schema["properties"]["spec"], "$defs": schema["$defs"]}
+            return Explained(kind.name, spec, kind.summary)
+    return None
 
 
 def _notes(executor: StepExecutor[Any]) -> Iterator[str]:

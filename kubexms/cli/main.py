@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None, *, app: App | None = None) -> i
         app.complain(f"Error: {error.format_message()}\n")
         code = 1
     except (KeyboardInterrupt, click.Abort):
-        app.complain("\nInterrupted.\n")
+        app.complain("Interrupted.\n")
         code = INTERRUPTED
     except KubexmsError as error:
         show_error(app, error)

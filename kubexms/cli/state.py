@@ -172,7 +172,7 @@ def unlock(app: App, /, lock_id: str, force: bool, **options: Any) -> int:
             "Do you really want to break the lock?\n"
             "  Only 'yes' will be accepted to confirm.\n\n  Enter a value: "
         )
-        if sys.stdin.readline().strip() != "yes":
+        if app.read_line().strip() != "yes":
             app.write("\nThe lock stays.\n")
             return 1
     with _project(app, options, writes=True) as project:

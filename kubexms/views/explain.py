@@ -15,6 +15,8 @@ from kubexms.views.tables import table_lines
 
 Schema = Mapping[str, JsonValue]
 _WIDTH = 88
+_NAMES = {"JsonValue": "any"}
+"""What definitions of the schemas are called here. A template may stand anywhere, so it is not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Explained:
     example: str = ""
     notes: tuple[str, ...] = ()
     """Sentences: what cannot be undone, what runs once."""
+    shared: frozenset[str] = frozenset()
+    """Fields that every kind has: named, and explained elsewhere."""
 
 
 def explain_text(thing: Explained, path: Sequence[str] = (), paint: Paint = plain) -> str:
@@ -41,9 +45,11 @@ def explain_text(thing: Explained, path: Sequence[str] = (), paint: Paint = plai
         schema = properties[name]
     sections = [_head(thing, path, schema, paint, required=required)]
     sections.append(_section("DESCRIPTION", _description(thing, path, schema), paint))
-    fields = list(_fields(schema, thing.schema, paint))
-    sections.append(_section("FIELDS", fields, paint))
+    shared = frozenset() if path else thing.shared
+    sections.append(_section("FIELDS", list(_fields(schema, thing.schema, paint, shared)), paint))
     if not path:
+        common = [name for name in _properties(schema, thing.schema) if name in shared]
+        sections.append(_section("COMMON FIELDS", _wrapped(", ".join(common)), paint))
         sections.append(_section("NOTES", [line for note in thing.notes for line in _wrapped(note)], paint))
         sections.append(_section("EXAMPLE", printable_lines(thing.example), paint))
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -99,16 +105,17 @@ def _wrapped(text: str, width: int = _WIDTH) -> list[str]:
     return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
 
-def _fields(schema: Schema, root: Schema, paint: Paint) -> Iterator[str]:
+def _fields(schema: Schema, root: Schema, paint: Paint, left_out: frozenset[str]) -> Iterator[str]:
     required = _required(schema, root)
-    for position, (name, field) in enumerate(_properties(schema, root).items()):
+    own = {name: field for name, field in _properties(schema, root).items() if name not in left_out}
+    for position, (name, field) in enumerate(own.items()):
         if position:
             yield ""
         head = f"{paint(Role.BOLD, name)} <{type_text(field, root)}>"
         if name in required:
             head += paint(Role.WARNING, " -required-")
         default = field.get("default")
-        if "default" in field and default not in (None, [], {}, ""):
+        if not isinstance(default, dict) and default not in (None, [], ""):
             head += f" (default {json.dumps(default, ensure_ascii=False)})"
         yield head
         yield from (f"  {line}" for line in _wrapped(str(field.get("description", ""))))
@@ -118,7 +125,8 @@ def type_text(schema: Schema, root: Schema) -> str:
     """`string`, `list of string`, `map of string`, `present|absent`, an object's own name."""
     if "$ref" in schema:
         found = _resolved(schema, root)
-        return type_text(found, root) if "enum" in found else str(schema["$ref"]).rpartition("/")[2]
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return type_text(found, root) if "enum" in found else _NAMES.get(name, name)
     if "enum" in schema:
         return "|".join(_word(value) for value in _list(schema["enum"]))
     if "const" in schema:
@@ -126,7 +134,8 @@ def type_text(schema: Schema, root: Schema) -> str:
     branches = [*_list(schema.get("anyOf", [])), *_list(schema.get("oneOf", []))]
     if branches:
         texts = [type_text(branch, root) for branch in branches if isinstance(branch, dict)]
-        return " or ".join(dict.fromkeys(text for text in texts if text != "null"))
+        shown = dict.fromkeys(text for text in texts if text not in {"null", "template"})
+        return " or ".join(shown) or "string"
     match schema.get("type"):
         case "array":
             items = schema.get("items")

@@ -37,7 +37,7 @@ def plan(*changes: Change, hosts: tuple[HostReport, ...] | None = None, **more: 
     names = sorted({change.host for change in changes})
     return Plan(
         tool_version="0.1.0",
-        created=CREATED,
+        created=more.pop("created", CREATED),
         project="site",
         workspace="default",
         lineage="5d2c9f3e-0000-4000-8000-000000000001",

@@ -1,0 +1,223 @@
+"""The program itself, as a process: start-up, pipes, terminals, and real projects on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = [sys.executable, "-m", "kubexms"]
+HEAVY = ("pydantic", "rich", "networkx", "sqlalchemy", "paramiko", "jinja2", "yaml")
+
+PIPELINE = """\
+apiVersion: kubexms.io/v1alpha1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  variables: {target: {type: string}}
+  modules:
+    - name: m
+      tasks:
+        - name: t
+          steps:
+            - {name: root, kind: directory, path: "{{ vars.target }}", mode: "0755"}
+            - {name: hello, kind: file, path: "{{ vars.target }}/hello", content: "hello\\n", mode: "0644"}
+"""
+INVENTORY = """\
+apiVersion: kubexms.io/v1alpha1
+kind: Inventory
+metadata: {name: i}
+spec: {hosts: [{name: here, connection: {type: local, become: {method: none}}}]}
+"""
+
+
+def kubexms(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR", "FORCE_COLOR"}
+    }
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env={**clean, **environ},
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that makes one file in a directory of its own."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pipeline.yaml").write_text(PIPELINE)
+    (root / "inventory.yaml").write_text(INVENTORY)
+    (root / "vars.yaml").write_text(f"target: {tmp_path / 'target'}\n")
+    return root
+
+
+def in_project(
+    project: Path, command: str, *arguments: str, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    return kubexms("-C", str(project), *command.split(), "--var-file", "vars.yaml", *arguments, **environ)
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--help"], ["--version"], ["completion", "bash"]])
+def test_what_needs_nothing_imports_nothing(arguments: list[str]) -> None:
+    code = (
+        "import sys; from kubexms.cli.main import main\n"
+        f"code = main({arguments!r})\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True)
+    assert done.stderr.strip() == "[] 0"
+    assert done.stdout
+
+
+def test_start_up_takes_no_longer_than_twice_that_of_click() -> None:
+    def best(*command: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert best("-m", "kubexms", "version") < 2 * best("-c", "import click")
+
+
+def test_plan_apply_plan_drift_destroy(project: Path, tmp_path: Path) -> None:
+    first = in_project(project, "plan --detailed-exitcode")
+    assert (first.returncode, first.stderr) == (2, "")
+    assert "  # m/t/hello@here will be created\n" in first.stdout
+    assert not (tmp_path / "target").exists()
+
+    refused = in_project(project, "apply")
+    assert refused.returncode == 1
+    assert "Pass --auto-approve" in refused.stderr
+
+    applied = in_project(project, "apply --auto-approve")
+    assert applied.returncode == 0, applied
+    assert "[here] m/t: 2 changed\n" in applied.stdout
+    assert applied.stdout.endswith("Apply complete! Resources: 2 added, 0 changed, 0 destroyed.\n")
+    assert (tmp_path / "target/hello").read_text() == "hello\n"
+
+    again = in_project(project, "plan --detailed-exitcode")
+    assert again.returncode == 0
+    assert "No changes. Your infrastructure matches the configuration.\n" in again.stdout
+    clean = in_project(project, "drift")
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
+
+    (tmp_path / "target/hello").write_text("changed\n")
+    assert in_project(project, "drift").returncode == 2
+    repaired = in_project(project, "plan")
+    assert "  # (drift: the host changed since it was last applied)\n" in repaired.stdout
+    assert "          - changed\n          + hello\n" in repaired.stdout
+
+    destroyed = in_project(project, "destroy --auto-approve")
+    assert destroyed.stdout.endswith("Destroy complete! Resources: 2 destroyed.\n"), destroyed
+    assert not (tmp_path / "target").exists()
+
+
+def test_saved_plans_apply_once_and_only_as_they_were(project: Path) -> None:
+    assert in_project(project, "plan --out x.plan").returncode == 0
+    shown = json.loads(kubexms("-C", str(project), "show", "--json", "x.plan").stdout)
+    assert [entry["address"] for entry in shown["resource_changes"]] == ["m/t/hello@here", "m/t/root@here"]
+    assert kubexms("-C", str(project), "apply", "x.plan").returncode == 0
+    twice = kubexms("-C", str(project), "apply", "x.plan")
+    assert twice.returncode == 1
+    assert "Error: this plan has been applied already" in twice.stderr
+
+
+def test_state_and_runs(project: Path) -> None:
+    assert in_project(project, "apply --auto-approve").returncode == 0
+    assert in_project(project, "state list").stdout == "m/t/hello@here\nm/t/root@here\n"
+    assert "before kubexms: it was not there" in in_project(project, "state show m/t/hello").stdout
+    runs = json.loads(in_project(project, "runs list --json").stdout)
+    assert [run["status"] for run in runs] == ["succeeded"]
+    shown = in_project(project, "runs show", runs[0]["id"][:12])
+    assert "m/t/hello@here" in shown.stdout
+    assert in_project(project, "state mv m/t/hello m/t/hi").stdout == "Moved m/t/hello@here to m/t/hi@here\n"
+    assert in_project(project, "state rm m/t/hi").stdout == "Forgot m/t/hi@here\n"
+    pulled = in_project(project, "state pull").stdout
+    assert {"version", "serial", "lineage"} <= set(json.loads(pulled))
+    (project / "state.json").write_text(pulled)
+    assert in_project(project, "state push state.json").returncode == 0
+    assert in_project(project, "state forget --host here").stdout == "Forgot here and 1 entry.\n"
+    assert in_project(project, "state show nothing").returncode == 1
+
+
+def test_looking_around(project: Path) -> None:
+    assert in_project(project, "validate").stdout == "Success! The configuration is valid.\n"
+    assert "m\n  t  [here]\n" in in_project(project, "graph").stdout
+    assert in_project(project, "graph --format dot").stdout.startswith("digraph kubexms {")
+    hosts = json.loads(in_project(project, "hosts --json").stdout)
+    assert hosts[0]["reachable"]
+    assert hosts[0]["facts"]["os"]
+    assert "path <string> -required-" in kubexms("explain", "file").stdout
+    assert "file" in kubexms("explain").stdout
+    assert "Did you mean 'mode'?" in kubexms("explain", "file.moed").stderr
+    assert json.loads(kubexms("schema", "pipeline").stdout)["title"] == "Pipeline"
+
+
+def test_the_starter_project_works_as_it_stands(tmp_path: Path) -> None:
+    made = kubexms("init", str(tmp_path / "first"))
+    assert made.returncode == 0
+    assert kubexms("init", str(tmp_path / "first")).returncode == 1
+    root, target = str(tmp_path / "first"), str(tmp_path / "target")
+    assert kubexms("-C", root, "validate").returncode == 0
+    assert kubexms("-C", root, "apply", "--auto-approve", "--var", f"target={target}").returncode == 0
+    assert list(Path(target).iterdir())
+
+
+def test_a_reader_that_leaves_does_not_stop_an_apply(project: Path, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*PROGRAM, "-C", str(project), "apply", "--auto-approve", "--var-file", "vars.yaml"]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "target/hello").exists()
+
+
+def test_a_terminal_without_the_characters_gets_numbers(project: Path) -> None:
+    (project / "pipeline.yaml").write_text(PIPELINE.replace("hello\\n", "h\u00e9llo\\n"), "utf-8")
+    done = in_project(project, "plan", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0, done
+    assert "h\\xe9llo" in done.stdout
+
+
+SLOW = """\
+            - {name: slow, kind: command, run: "touch {{ vars.target }}/begun; sleep 3", runs: once}
+            - {name: after, kind: file, path: "{{ vars.target }}/after", content: "x"}
+"""
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_leaves_a_state_that_says_so(project: Path, tmp_path: Path, interrupts: int) -> None:
+    (project / "pipeline.yaml").write_text(PIPELINE + SLOW)
+    command = [*PROGRAM, "-C", str(project), "apply", "--auto-approve", "--var-file", "vars.yaml"]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "target/begun").exists():
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.05)
+    for _ in range(interrupts):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (130, "")
+    assert "Error: the apply was stopped" in out
+    assert not (tmp_path / "target/after").exists()
+    runs = json.loads(in_project(project, "runs list --json").stdout)
+    assert runs[0]["status"] == "interrupted"
