@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from kubexms.errors import StateError, StateVersionError
 from kubexms.spec.base import FrozenModel
+from kubexms.state.codec import plain, text_of
 from kubexms.state.model import (
     STATE_VERSION,
     HostState,
@@ -24,7 +25,7 @@ from kubexms.state.model import (
     StateSnapshot,
     StepState,
 )
-from kubexms.state.rows import plain, put, text_of
+from kubexms.state.rows import put
 from kubexms.state.schema import APPLIED, CONTENT, HOSTS, INTENTS, META, RESULTS, RUNS, SCOPES, STEPS
 
 

@@ -7,51 +7,32 @@ the first write will have only if that happens in the same process.
 
 from __future__ import annotations
 
-import os
 import secrets
-import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
 
-from kubexms.errors import StateError, StateVersionError
+from kubexms.errors import StateError
 from kubexms.state.backup import back_up
-from kubexms.state.document import read_document, write_document
 from kubexms.state.filelock import hold, holder_of
 from kubexms.state.model import (
     STATE_VERSION,
-    HostState,
-    Intent,
     LockInfo,
-    OpenScope,
     RunRecord,
     StateMeta,
     StateSnapshot,
     StepRecord,
-    StepState,
 )
 from kubexms.state.protocol import StateStore, StateWriter
-from kubexms.state.rows import by_key, model_of
-from kubexms.state.schema import (
-    APPLIED,
-    HOSTS,
-    INTENTS,
-    META,
-    RESULTS,
-    RUNS,
-    SCOPES,
-    STEPS,
-    metadata,
-    migrate,
-)
-from kubexms.state.writer import SqlWriter
+from kubexms.state.reading import Reading, reading
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 
 def open_store(directory: Path, workspace: str) -> StateStore:
@@ -76,8 +57,8 @@ class SqlStore:
         """Which state this is; before the first write, the one that it will be."""
         if not self._path.exists():
             return self._fresh
-        with self._reading() as connection:
-            return self._meta(connection)
+        with self._reading() as view:
+            return view.meta()
 
     def ensure(self) -> None:
         """Make the file, if there is none."""
@@ -88,44 +69,29 @@ class SqlStore:
         """The secret key for digests of sensitive values."""
         if not self._path.exists():
             return self._fresh_key
-        with self._reading() as connection:
-            return bytes.fromhex(_values(connection)["key"])
+        with self._reading() as view:
+            return view.key()
 
     def snapshot(self) -> StateSnapshot:
         """Everything a plan needs, from one consistent reading."""
         if not self._path.exists():
             return StateSnapshot(meta=self._fresh)
-        with self._reading() as connection:
-            return StateSnapshot.model_construct(
-                meta=self._meta(connection),
-                steps=by_key(connection, STEPS, StepState),
-                hosts=by_key(connection, HOSTS, HostState),
-                intents=by_key(connection, INTENTS, Intent),
-                scopes=by_key(connection, SCOPES, OpenScope),
-                applied_plans=tuple(connection.scalars(select(APPLIED.c.digest).order_by(APPLIED.c.digest))),
-            )
+        with self._reading() as view:
+            return view.snapshot()
 
     def runs(self, *, limit: int = 50) -> Sequence[RunRecord]:
         """Runs, newest first."""
         if not self._path.exists():
             return ()
-        with self._reading() as connection:
-            query = select(RUNS.c.data).order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(limit)
-            return tuple(model_of(RunRecord, text) for text in connection.scalars(query))
+        with self._reading() as view:
+            return view.runs(limit)
 
     def run(self, run_id: str) -> tuple[RunRecord, Sequence[StepRecord]]:
         """One run, named by an unambiguous prefix of its id, with its results."""
         if not self._path.exists():
             raise StateError(f"there is no run {run_id}", detail="`kubexms runs list` shows the runs.")
-        with self._reading() as connection:
-            query = select(RUNS.c.id, RUNS.c.data).where(RUNS.c.id.startswith(run_id, autoescape=True))
-            found = list(connection.execute(query))
-            if len(found) != 1:
-                what = "no run" if not found else f"{len(found)} runs with ids that begin with"
-                raise StateError(f"there is {what} {run_id}" if not found else f"there are {what} {run_id}")
-            results = select(RESULTS.c.data).where(RESULTS.c.run == found[0].id).order_by(RESULTS.c.number)
-            records = tuple(model_of(StepRecord, text) for text in connection.scalars(results))
-            return model_of(RunRecord, found[0].data), records
+        with self._reading() as view:
+            return view.run(run_id)
 
     # writing ------------------------------------------------------------------------------
     @contextmanager
@@ -133,6 +99,8 @@ class SqlStore:
         self, info: LockInfo, *, timeout: float, waiting: Callable[[LockInfo], None] | None = None
     ) -> Iterator[StateWriter]:
         """Hold the lock and write; backs the state up first."""
+        from kubexms.state.writer import SqlWriter
+
         self._make_directory()
         with hold(self._lock_path, info, timeout=timeout, waiting=waiting):
             if self._path.exists():
@@ -154,18 +122,17 @@ class SqlStore:
 
     def pull(self) -> dict[str, JsonValue]:
         """The whole state as one versioned JSON document."""
+        from kubexms.state.document import write_document
+
         if not self._path.exists():
             return write_document(StateSnapshot(meta=self._fresh), (), self._fresh_key)
-        with self._reading() as connection:
-            runs = tuple(
-                model_of(RunRecord, text)
-                for text in connection.scalars(select(RUNS.c.data).order_by(RUNS.c.id))
-            )
-            key = bytes.fromhex(_values(connection)["key"])
-        return write_document(self.snapshot(), runs, key)
+        with self._reading() as view:
+            return write_document(view.snapshot(), view.runs()[::-1], view.key())
 
     def push(self, document: Mapping[str, JsonValue], *, force: bool = False) -> None:
         """Replace the state by a document that `pull` gave."""
+        from kubexms.state.document import read_document
+
         read = read_document(document)
         if self._path.exists():
             current = self.meta()
@@ -198,104 +165,38 @@ class SqlStore:
         except OSError as error:
             raise StateError(f"cannot make the state's directory {directory}: {error.strerror}") from error
 
-    def _open(self) -> Engine:
-        with self._guard:
-            if self._engine is None:
-                # the file exists with the right mode before SQLite opens it: its companions inherit that
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-                self._engine = create_engine(
-                    f"sqlite:///{self._path}",
-                    poolclass=QueuePool,
-                    connect_args={"timeout": 30, "check_same_thread": False},
-                )
-                event.listen(self._engine, "connect", _configure)
-                event.listen(self._engine, "begin", _begin)
-            return self._engine
-
     def _writable(self) -> Engine:
         """The engine, its tables made and migrated."""
         with self._transaction():
             pass
         return self._open()
 
+    def _open(self) -> Engine:
+        # only writing needs SQLAlchemy, whose import takes longer than a plan of one host
+        from kubexms.state.database import open_engine
+
+        with self._guard:
+            if self._engine is None:
+                self._engine = open_engine(self._path)
+            return self._engine
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
+        from kubexms.state.database import transaction
+
         self._make_directory()
-        with _told(self._path), self._open().begin() as connection:
-            metadata.create_all(connection)
-            values = _values(connection)
-            if not values:
-                rows = {
-                    "version": str(STATE_VERSION),
-                    "lineage": self._fresh.lineage,
-                    "serial": "0",
-                    "key": self._fresh_key.hex(),
-                }
-                connection.execute(META.insert(), [{"name": n, "value": v} for n, v in rows.items()])
-            else:
-                self._check_version(int(values["version"]))
-                migrate(connection, int(values["version"]))
+        fresh = {
+            "version": str(STATE_VERSION),
+            "lineage": self._fresh.lineage,
+            "serial": "0",
+            "key": self._fresh_key.hex(),
+        }
+        with transaction(self._open(), self._path, fresh) as connection:
             yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _reading(self) -> Iterator[Reading]:
         if self._path.stat().st_size == 0:
             self._writable()
-        with _told(self._path), self._open().connect().execution_options(write=False) as connection:
-            yield connection
-
-    def _meta(self, connection: Connection) -> StateMeta:
-        values = _values(connection)
-        version = int(values["version"])
-        self._check_version(version)
-        return StateMeta(
-            version=version,
-            lineage=values["lineage"],
-            serial=int(values["serial"]),
-            workspace=self._workspace,
-        )
-
-    def _check_version(self, version: int) -> None:
-        if version > STATE_VERSION:
-            raise StateVersionError(
-                f"the state {self._path} has version {version}, and this kubexms knows versions up to {STATE_VERSION}",
-                detail="It was written by a newer kubexms: use that one. Nothing was changed.",
-            )
-
-
-def _values(connection: Connection) -> dict[str, str]:
-    return {name: value for name, value in connection.execute(select(META.c.name, META.c.value))}
-
-
-def _configure(connection: sqlite3.Connection, record: object) -> None:
-    # transactions are begun by `_begin`, not by the driver
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "BEGIN IMMEDIATE" if connection.get_execution_options().get("write", True) else "BEGIN"
-    )
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what the database says into what a user can act on."""
-    try:
-        yield
-    except DatabaseError as error:
-        said = str(error.orig)
-        if "not a database" in said or "malformed" in said:
-            raise StateError(
-                f"the state {path} is damaged: {said}",
-                detail=f"Nothing was overwritten. The last copies are in {path.parent / 'backups'}.",
-            ) from error
-        raise StateError(
-            f"cannot use the state {path}: {said}", detail="Is the disk full, or read-only?"
-        ) from error
-    except SQLAlchemyError as error:
-        raise StateError(f"cannot use the state {path}: {error}") from error
-    except OSError as error:
-        raise StateError(f"cannot use the state {path}: {error.strerror}") from error
+        with reading(self._path, self._workspace) as view:
+            yield view

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from kubexms.errors import StateError
+from kubexms.state.codec import model_of, text_of
 from kubexms.state.model import HostState, Intent, OpenScope, RunRecord, StepRecord, StepState
-from kubexms.state.rows import drop, model_of, put, text_of
+from kubexms.state.rows import drop, put
 from kubexms.state.schema import APPLIED, HOSTS, INTENTS, META, RESULTS, RUNS, SCOPES, STEPS
 
 
