@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from kubexms.executor.events import Listener, RefreshFinished, RefreshStarted
-from kubexms.graph.build import build_graph
-from kubexms.graph.model import StepGraph, StepNode
-from kubexms.graph.select import select
 from kubexms.plan.assemble import assemble, host_report
 from kubexms.plan.model import Plan, PlanOptions, Reason
 from kubexms.plan.observe import Connector, HostAnswer
@@ -20,6 +18,9 @@ from kubexms.services.project import Project
 from kubexms.spec.address import Address
 from kubexms.spec.inventory import Host
 from kubexms.state.model import StateSnapshot
+
+if TYPE_CHECKING:
+    from kubexms.graph.model import StepGraph
 
 
 @dataclass(slots=True)
@@ -36,8 +37,8 @@ def plan(project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
 
     Raises `ConfigError` and `PlanError`; hosts that cannot be asked are in the plan's report.
     """
-    connector = project.connector()
-    return prepare(project, options, connector, project.store.snapshot(), listener=listener).plan
+    snapshot = project.store.snapshot()
+    return prepare(project, options, project.connector(snapshot), snapshot, listener=listener).plan
 
 
 def prepare(
@@ -70,6 +71,10 @@ def prepare(
 
 def graph_of(project: Project, planned: Planned) -> StepGraph:
     """The order of every step of the spec that was planned."""
+    # only what orders steps needs a graph, whose library takes longer to import than a plan to decide
+    from kubexms.graph.build import build_graph
+    from kubexms.graph.model import StepNode
+
     nodes = [
         StepNode(
             step.instance.address,
@@ -94,6 +99,8 @@ def _selected(project: Project, planned: Planned, options: PlanOptions) -> set[s
     """The addresses that `--target` and `--exclude` leave; None for all."""
     if not options.targets and not options.excludes:
         return None
+    from kubexms.graph.select import select
+
     everything = planned.steps()
     targets = matching(everything, options.targets, "--target") if options.targets else set(everything)
     excluded = matching(everything, options.excludes, "--exclude") if options.excludes else set()

@@ -15,6 +15,7 @@ from kubexms.plan.conceal import Concealer
 from kubexms.runtime.connect import open_connection, open_readonly, run_local_command
 from kubexms.runtime.protocol import Connection, Fragment, ReadOnlyConnection, Reply
 from kubexms.spec.inventory import ConnectionSpec, Host
+from kubexms.state.model import StateSnapshot
 from kubexms.state.protocol import StateStore
 from kubexms.state.store import open_store
 from kubexms.step.registry import Registry, default_registry
@@ -125,10 +126,14 @@ class Project:
         """Hosts worked on at once."""
         return self.settings.parallelism or self.loaded.spec.parallelism
 
-    def connector(self, *, keep: bool = False) -> HostConnector:
-        """A new connector for the hosts of the inventory and those that only state knows."""
+    def connector(self, snapshot: StateSnapshot | None = None, *, keep: bool = False) -> HostConnector:
+        """A new connector for the hosts of the inventory and those that only state knows.
+
+        The state is read for it, unless `snapshot` has been read already.
+        """
         hosts = {host.name: host for host in self.loaded.inventory.hosts}
-        for name, state in self.store.snapshot().hosts.items():
+        known = (snapshot or self.store.snapshot()).hosts
+        for name, state in known.items():
             if name not in hosts:
                 hosts[name] = Host(name=name, connection=ConnectionSpec.model_validate(state.connection))
         return HostConnector(hosts, self.resolver, self.loaded.root, keep=keep)
