@@ -3,239 +3,270 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
-from kubexms.step.kinds._shell.etc_files import PUT, SBIN, lists_of
+from kubexms.step.kinds._shell.etc_files import PUT, fields_of
+from kubexms.step.kinds._shell.fstab import FSTAB, escaped, unescaped
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
-_NO_EFFECT = frozenset(
-    {
-        "defaults",
-        "auto",
-        "noauto",
-        "nofail",
-        "user",
-        "nouser",
-        "users",
-        "owner",
-        "group",
-        "_netdev",
-        "rw",
-        "async",
-    }
+_FLAGS = frozenset(
+    {"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "sync", "dirsync", "nosymfollow"}
 )
-"""Options of fstab(5) that say when and by whom to mount, or what the kernel does anyway."""
+"""Options that the kernel shows for every file system (and `ro`, `rw`, which it shows twice)."""
+_NUMBERS = frozenset({"size", "mode", "uid", "gid", "nr_inodes"})
+"""Options whose value the kernel shows as a number."""
+
+
+def _listed(value: object) -> object:
+    return ",".join(str(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 class MountSpec(StepArgs):
-    """A file system at a path: what /etc/fstab says, and what is mounted."""
+    """A file system: its line in /etc/fstab, and whether it is mounted."""
 
     path: AbsolutePath
-    """Where; the directory is made if it is not there."""
-    src: str | None = Field(default=None, min_length=1)
-    """What: a device, `UUID=…`, `LABEL=…`, `server:/export`, `tmpfs`."""
-    fstype: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._,-]+$")
-    """The type of file system."""
-    opts: str = Field(default="defaults", pattern=r"^[^\s]+$")
-    """Options, separated by commas, as fstab(5) has them."""
-    dump: int = Field(default=0, ge=0, le=9)
-    """The fifth field of fstab(5)."""
-    passno: int = Field(default=0, ge=0, le=9)
-    """The sixth field of fstab(5): the order of checks at boot."""
+    """Where it is mounted."""
     state: Literal["mounted", "present", "unmounted", "absent"] = "mounted"
-    """`mounted`: in fstab and mounted; `present`: in fstab; `unmounted`: in fstab and not mounted;
-    `absent`: neither."""
+    """`mounted`: in fstab and mounted; `present`: in fstab; `unmounted`: not mounted, fstab stays; `absent`:
+    neither."""
+    src: str | None = Field(default=None, min_length=1, pattern=r"^[^\n]+$")
+    """The device, `UUID=…`, `LABEL=…`, `server:/path`, or a name such as `tmpfs`."""
+    fstype: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.,-]+$")
+    """The type: `ext4`, `xfs`, `nfs`, `tmpfs`, `none` for bind mounts."""
+    opts: Annotated[str, BeforeValidator(_listed), Field(pattern=r"^[^\s]+$")] = "defaults"
+    """Options, as a list or separated by commas."""
+    dump: int = Field(default=0, ge=0, le=9)
+    """The fifth field of fstab."""
+    passno: int = Field(default=0, ge=0, le=9)
+    """The sixth field: in which pass fsck looks at it."""
 
     @model_validator(mode="after")
-    def _says_what(self) -> Self:
-        if self.state != "absent" and (self.src is None or self.fstype is None):
-            raise PydanticCustomError(
-                "mount", "'src' and 'fstype' say what to mount; only 'state: absent' does without"
-            )
+    def _needs_source(self) -> Self:
+        if self.state in ("mounted", "present") and (self.src is None or self.fstype is None):
+            raise PydanticCustomError("mount_source", "a mount needs 'src' and 'fstype'")
         return self
 
     @property
-    def entry(self) -> str:
-        """The line in /etc/fstab."""
-        parts = (self.src or "", self.path, self.fstype or "", self.opts, str(self.dump), str(self.passno))
-        return "\t".join(escape(part) for part in parts)
+    def line(self) -> str:
+        """Its line in fstab."""
+        src, path = escaped(self.src or ""), escaped(self.path)
+        return f"{src} {path} {self.fstype} {self.opts} {self.dump} {self.passno}"
 
 
-def escape(text: str) -> str:
-    """As fstab(5) writes white space and backslashes."""
-    return re.sub(r"[\s\\#]", lambda found: f"\\{ord(found.group()):03o}", text)
+_PROBE = r"""
+nl='
+'
+# real SOURCE: the device behind a tag or link, else SOURCE
+real() {
+  case $1 in
+    UUID=*) d=/dev/disk/by-uuid/${1#*=} ;;
+    LABEL=*) d=/dev/disk/by-label/${1#*=} ;;
+    PARTUUID=*) d=/dev/disk/by-partuuid/${1#*=} ;;
+    PARTLABEL=*) d=/dev/disk/by-partlabel/${1#*=} ;;
+    /dev/*) d=$1 ;;
+    *) printf '%s' "$1"; return ;;
+  esac
+  readlink -f "$d" 2>/dev/null || printf '%s' "$1"
+}
+row() {
+  t=
+  while IFS= read -r l && [ -n "$l" ]; do
+    t="$t$l$nl"
+    case $l in source=*) s=$(printf %b. "$(printf %s "${l#source=}" | sed 's/\\\([0-7]\)/\\0\1/g')") ;; esac
+    case $l in source=*) t="${t}device=$(real "${s%.}")$nl" ;; esac
+  done
+  [ -z "$1" ] || t="${t}wanted=$(real "$1")$nl"
+  emit 0 "$t"
+}
+"""
 
-
-def unescape(text: str) -> str:
-    """What fstab(5) and the kernel escaped."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)
+_SCAN = r"""
+function clean(p) { if (length(p) > 1) sub(/\/+$/, "", p); return p }
+BEGIN { n = split(ENVIRON["KX_PATHS"], paths, " "); for (i = 1; i <= n; i++) wanted[paths[i]] = 1 }
+FILENAME ~ /fstab$/ {
+  p = clean($2)
+  if ($1 !~ /^#/ && p in wanted && !(p in entry)) {
+    entry[p] = "src=" $1 "\nfstype=" $3 "\nopts=" ($4 == "" ? "defaults" : $4) "\n"
+    entry[p] = entry[p] "dump=" ($5 == "" ? 0 : $5) "\npassno=" ($6 == "" ? 0 : $6) "\n"
+  }
+  next
+}
+{
+  p = $5; gsub(/\\043/, "#", p)
+  if (!(p in wanted)) next
+  for (i = 7; i <= NF && $i != "-"; i++);
+  seen[p] = "mounted=" $6 "\ntype=" $(i + 1) "\nsource=" $(i + 2) "\nsuper=" $(i + 3) "\n"
+}
+END { for (i = 1; i <= n; i++) printf "%s%s\n", entry[paths[i]], seen[paths[i]] }
+"""
 
 
 class MountExecutor(StepExecutor[MountSpec]):
-    """Reads /etc/fstab and the kernel's table once for all steps."""
+    """One awk over fstab and the kernel's table for all paths."""
 
-    kind = "mount"
-    spec = MountSpec
-    identity = ("path",)
-    feeds: ClassVar[dict[str, tuple[str, ...]]] = {
-        "src": ("entry", "source"),
-        "fstype": ("entry", "type"),
-        "opts": ("entry", "options"),
-        "dump": ("entry",),
-        "passno": ("entry",),
-        "state": (),
+    kind: ClassVar[str] = "mount"
+    spec: ClassVar[type[StepArgs]] = MountSpec
+    identity: ClassVar[tuple[str, ...]] = ("path",)
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "state": ("mounted",),
+        "opts": ("opts", "notInEffect"),
+        "src": ("src", "mounted"),
     }
-    example = (
-        "- {name: scratch, kind: mount, path: /srv/scratch, src: tmpfs, fstype: tmpfs, opts: size=64m}\n"
-    )
+    example: ClassVar[str] = """\
+- {name: data, kind: mount, path: /srv/data, src: LABEL=data, fstype: ext4, opts: [noatime, nofail]}
+"""
 
     def probe(self, specs: Sequence[MountSpec]) -> Sequence[Probe]:
-        """One loop per table and step, without processes."""
+        """Both tables, read once."""
         if not specs:
             return ()
-        asked = "".join(f"at {quote(escape(spec.path))} {quote(spec.path)}\n" for spec in specs)
+        paths = quote(" ".join(escaped(spec.path) for spec in specs))
+        rows = "".join(f"row {quote(spec.src or '')}\n" for spec in specs)
         script = (
-            "at() {\n"
-            "  a=\n"
-            "  while read -r s p t o d n r; do\n"
-            '    case $s in "#"*) continue ;; esac\n'
-            '    if [ "$p" = "$1" ]; then a="$a\nfstab=$s $p $t $o ${d:-0} ${n:-0}"; fi\n'
-            "  done </etc/fstab 2>/dev/null\n"
-            "  while read -r i j m w p o r; do\n"
-            '    if [ "$p" = "$1" ]; then a="$a\nmount=$o ${r#*- }"; fi\n'
-            "  done </proc/self/mountinfo\n"
-            '  if [ -d "$2" ]; then a="$a\ndirectory=1"; fi\n'
-            '  emit 0 "$a"\n'
-            "}\n" + asked
+            f'{_PROBE}set -- /proc/self/mountinfo\n[ -r /etc/fstab ] && set -- /etc/fstab "$@"\n'
+            f'KX_PATHS={paths} awk {quote(_SCAN)} "$@" | {{\n{rows}}}\n'
         )
         return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
 
     def observe(self, spec: MountSpec, record: Record) -> Observation:
-        """The last line of each table counts; absent when neither table has one."""
-        answer = lists_of(record)
-        fstab, mounts = answer.get("fstab", []), answer.get("mount", [])
-        extra: dict[str, JsonValue] = {"directory": "directory" in answer}
-        if not fstab and not mounts:
-            return Observation.absent(extra)
-        attributes: dict[str, JsonValue] = {
-            "entry": "\t".join(fstab[-1].split()) if fstab else "",
-            "mounted": bool(mounts),
-        }
-        if mounts:
-            options, kind, source, *rest = [*mounts[-1].split(), "", "", ""]
-            have = set(f"{options},{rest[0]}".split(","))
-            wanted = [option for option in spec.opts.split(",") if _counts(option)]
-            attributes["source"] = unescape(source)
-            attributes["type"] = kind
-            attributes["options"] = ",".join(option for option in wanted if _holds(option, have))
-        return Observation.present(attributes, extra)
+        """`mounted` names what is mounted there if that is another device; `notInEffect` lists options."""
+        answer = fields_of(record)
+        listed, mounted = "src" in answer, "mounted" in answer
+        if spec.state == "unmounted":
+            return Observation.present({"mounted": mounted})
+        if not listed and not mounted:
+            return Observation.absent()
+        attributes: dict[str, JsonValue] = dict.fromkeys(("src", "fstype", "opts", "dump", "passno"))
+        if listed:
+            attributes |= {
+                "src": unescaped(answer["src"]),
+                "fstype": answer["fstype"],
+                "opts": answer["opts"],
+                "dump": _number(answer["dump"]),
+                "passno": _number(answer["passno"]),
+            }
+        attributes["mounted"] = mounted
+        device, wanted = answer.get("device", ""), answer.get("wanted", "")
+        if mounted and _comparable(spec, wanted) and device != wanted and device != "/dev/root":
+            attributes["mounted"] = device
+        lacking = _lacking(spec.opts, answer) if mounted else []
+        attributes["notInEffect"] = list[JsonValue](lacking)
+        return Observation.present(attributes)
 
     def desired(self, spec: MountSpec) -> Attributes | None:
-        """The line, whether it is mounted, and as what."""
+        """The line's fields; with `mounted` the kernel's side too."""
         if spec.state == "absent":
             return None
-        wanted: dict[str, JsonValue] = {"entry": spec.entry}
         if spec.state == "unmounted":
-            wanted["mounted"] = False
-        if spec.state == "mounted":
-            wanted |= {
-                "mounted": True,
-                "options": ",".join(option for option in spec.opts.split(",") if _counts(option)),
-            }
-            if spec.fstype not in ("auto", "none"):
-                wanted["type"] = spec.fstype
-        return wanted
+            return {"mounted": False}
+        line: dict[str, JsonValue] = {
+            "src": spec.src,
+            "fstype": spec.fstype,
+            "opts": spec.opts,
+            "dump": spec.dump,
+            "passno": spec.passno,
+        }
+        return line | {"mounted": True, "notInEffect": []} if spec.state == "mounted" else line
 
     def disruption(self, spec: MountSpec, request: ChangeRequest) -> Disruption:
-        """Unmounting interrupts whoever uses the file system."""
-        was = request.before.attributes.get("mounted")
-        goes = spec.state in ("unmounted", "absent") or bool(request.changed & {"type"})
-        return Disruption.RESTART if was and goes else Disruption.NONE
+        """Unmounting takes the files away from who uses them."""
+        mounted = request.before.attributes.get("mounted") is True
+        goes = spec.state in ("absent", "unmounted") or bool(request.changed & {"src", "fstype"})
+        return Disruption.RESTART if mounted and goes and spec.state != "present" else Disruption.NONE
 
     def action(self, spec: MountSpec, request: ChangeRequest) -> Action:
-        """fstab first, then mount, remount or umount."""
-        path = quote(spec.path)
-        script = SBIN + PUT + _table(spec.path, None if spec.state == "absent" else spec.entry) + _reload()
-        before = request.before
-        mounted = before.presence is Presence.PRESENT and before.attributes.get("mounted")
-        if spec.state in ("unmounted", "absent"):
-            script += f"umount {path}\n" if mounted else ""
-        elif spec.state == "mounted":
-            script += (
-                f'if [ ! -d {path} ]; then mkdir -p {path}; [ -z "$KX_BACKUP" ] || : >"$KX_BACKUP/made"; fi\n'
-            )
-            if mounted and request.changed & {"type"}:
-                script += f"umount {path}\nmount {path}\n"
-            elif mounted and request.changed & {"options"}:
-                script += f"mount -o remount {path}\n"
-            elif not mounted:
-                script += f"mount {path}\n"
-        return Action(script, backup=("/etc/fstab",))
+        """The line first, then the mount by it. What somebody else mounted there is never unmounted."""
+        path, key = quote(spec.path), quote(escaped(spec.path))
+        script = f"{PUT}{FSTAB}export KX_PATH={key}\n"
+        if spec.state in ("absent", "unmounted"):
+            script += f"if mounted; then umount {path}; fi\n"
+            return Action(script + (f"fstab {key} ''\n" if spec.state == "absent" else ""))
+        other = request.before.attributes.get("mounted")
+        if isinstance(other, str) and spec.state == "mounted" and not _replaceable(request):
+            message = f"{other} is mounted at {spec.path}, not {spec.src}: unmount it first"
+            return Action(f"echo {quote(message)} >&2\nexit 1\n")
+        script += f"directory {path}\n"
+        if request.changed & {"src", "fstype", "opts", "dump", "passno"}:
+            script += f"fstab {key} {quote(spec.line)}\n"
+        if spec.state == "mounted":
+            if request.changed & {"src", "fstype"} and request.before.attributes.get("mounted"):
+                script += f"if mounted; then umount {path}; fi\n"
+            remount = quote(f"remount,{spec.opts}")
+            again = "notInEffect" in request.changed and request.before.attributes.get("mounted") is True
+            script += f"if ! mounted; then mount {path}\n"
+            script += f"else mount -o {remount} {path}; fi\n" if again else "fi\n"
+        return Action(script, timeout=300.0)
 
     def undo(self, spec: MountSpec, prior: Observation) -> Action | None:
-        """The line as it was, and mounted or not as it was."""
-        path = quote(spec.path)
-        was = prior.attributes if prior.presence is Presence.PRESENT else {}
-        entry = was.get("entry")
-        script = (
-            SBIN + PUT + _table(spec.path, entry if isinstance(entry, str) and entry else None) + _reload()
-        )
-        if was.get("mounted"):
-            script += f"mountpoint -q {path} || mount {path}\n"
+        """The line as it was, to the byte; mounted as it was; directories that were made go."""
+        path, key = quote(spec.path), quote(escaped(spec.path))
+        was = prior.attributes.get("mounted") if prior.presence is Presence.PRESENT else False
+        script = f"{PUT}{FSTAB}export KX_PATH={key}\n"
+        if not was:
+            script += f"if mounted; then umount {path}; fi\n"
+        if spec.state != "unmounted":
+            script += f'if [ -e "$KX_BACKUP/entry" ]; then fstab {key} "$(cat "$KX_BACKUP/entry")"; fi\n'
+        if was is True:
+            opts = prior.attributes.get("opts")
+            remount = f"else mount -o {quote(f'remount,{opts}')} {path}\n" if isinstance(opts, str) else ""
+            script += f"if ! mounted; then mount {path}\n{remount}fi\n"
         else:
-            script += f"if mountpoint -q {path}; then umount {path}; fi\n"
-            script += f'if [ -e "$KX_BACKUP/made" ]; then rmdir {path} 2>/dev/null || :; fi\n'
-        return Action(script)
-
-    def paths(self, spec: MountSpec) -> tuple[str, ...]:
-        """The table."""
-        return ("/etc/fstab",)
+            script += "undirectory\n"
+        return Action(script, timeout=300.0)
 
 
-def _counts(option: str) -> bool:
-    return option not in _NO_EFFECT and not option.startswith(("x-", "comment="))
+def _replaceable(request: ChangeRequest) -> bool:
+    """Whether what is mounted there is there by the line of fstab that is about to change."""
+    return "src" in request.changed and request.before.attributes.get("src") is not None
 
 
-def _holds(option: str, have: set[str]) -> bool:
-    """Whether the kernel shows the option; sizes and modes it may write otherwise."""
-    if option in have:
-        return True
-    name, sign, value = option.partition("=")
-    if not sign:
+def _number(text: str) -> JsonValue:
+    return int(text) if text.isdecimal() else text
+
+
+def _comparable(spec: MountSpec, wanted: str) -> bool:
+    """Whether the kernel shows the source of such a mount by a name that can be compared."""
+    options = spec.opts.split(",")
+    if {"bind", "rbind", "loop"} & set(options) or any(option.startswith("loop=") for option in options):
         return False
-    shown = next((item.partition("=")[2] for item in have if item.partition("=")[0] == name), None)
-    if shown is None:
-        return name == "mode" and value.lstrip("0") in ("1777", "777")
-    return _number(value) == _number(shown) or value.lstrip("0") == shown.lstrip("0")
+    return wanted.startswith("/dev/") or ":/" in wanted
 
 
-def _number(text: str) -> int | str:
-    match = re.fullmatch(r"(\d+)([kKmMgG]?)", text)
-    if match is None:
-        return text
-    return int(match.group(1)) << {"": 0, "k": 10, "m": 20, "g": 30}[match.group(2).lower()]
+def _lacking(opts: str, answer: Mapping[str, str]) -> list[str]:
+    """Options that were asked for and that the kernel does not show, as far as it would show them."""
+    shown = set(f"{answer.get('mounted', '')},{answer.get('super', '')}".split(","))
+    values = dict(option.split("=", 1) for option in shown if "=" in option)
+    flags = set(answer.get("mounted", "").split(","))
+    missing = []
+    for option in opts.split(","):
+        name, _, value = option.partition("=")
+        wrong = (
+            (option in ("ro", "rw") and option not in flags)
+            or (option in _FLAGS and option not in shown)
+            or (name in _NUMBERS and name in values and not _equal(name, value, values[name]))
+        )
+        if wrong:
+            missing.append(option)
+    return missing
 
 
-def _table(path: str, entry: str | None) -> str:
-    """A command that replaces, adds or removes the line of a path; other lines stay byte for byte."""
-    new = quote(entry or "")
-    return (
-        "[ -e /etc/fstab ] || : >/etc/fstab\n"
-        f"KX_PATH={quote(escape(path))} KX_LINE={new}\nexport KX_PATH KX_LINE\n"
-        'edit() { awk \'BEGIN { l = ENVIRON["KX_LINE"] } '
-        '$1 !~ /^#/ && $2 == ENVIRON["KX_PATH"] { if (l != "" && !n++) print l; next } '
-        '{ print } END { if (l != "" && !n) print l }\'; }\n'
-        "kx_edit /etc/fstab edit\n"
-    )
+def _equal(name: str, wanted: str, seen: str) -> bool:
+    """`64m` is `65536k`; `0755` is `755`; what is no number (a percentage) cannot be told apart."""
+    numbers = []
+    for text in (wanted, seen):
+        match = re.fullmatch(r"([0-7]+)()" if name == "mode" else r"([0-9]+)([kmg]?)", text.lower())
+        if match is None:
+            return True
+        numbers.append(int(match[1], 8 if name == "mode" else 10) << (10 * " kmg".index(match[2] or " ")))
+    return numbers[0] == numbers[1]
 
 
-def _reload() -> str:
-    return "if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
+__all__ = ["MountExecutor", "MountSpec"]

@@ -1,119 +1,132 @@
-"""`swap`: no swap, now and after the next boot."""
+"""`swap`: swapping switched off, now and at every boot, as Kubernetes wants it."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import JsonValue
+from pydantic import BeforeValidator, JsonValue
+from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Record
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._shell.etc_files import PUT, SBIN, lists_of, restore
+from kubexms.step.kinds._shell.etc_files import PUT, lists_of
+from kubexms.step.kinds._shell.fstab import unescaped
 from kubexms.step.observation import Attributes, Observation
+from kubexms.step.shell import quote
 
-_MARK = "#kubexms: "
+
+def _word(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("unquoted_off", 'quote it: state: "off" (YAML reads a bare off as false)')
+    return value
 
 
 class SwapSpec(StepArgs):
-    """Swap of the host. The kubelet wants none."""
+    """Swapping, which is switched off: nothing is swapped to now, and nothing will be after a boot."""
 
-    state: Literal["off"] = "off"
-    """`off`: nothing is swapped to now, /etc/fstab names no swap, and no swap unit starts at boot."""
+    state: Annotated[Literal["off"], BeforeValidator(_word)] = "off"
+    """`"off"`, in quotes."""
 
 
+_MARK = "#kubexms-swap-off# "
+
+# /proc/swaps is the kernel's; fstab and systemd's units (of zram generators too) are what boot will use.
 _ASK = r"""
-n=0
-while read -r p t r; do n=$((n + 1)); [ "$n" = 1 ] || printf 'active=%s\n' "$p"; done </proc/swaps 2>/dev/null
-while read -r d m t r; do
-  case $d in ''|'#'*) continue ;; esac
-  [ "$t" = swap ] && printf 'fstab=%s\n' "$d"
-done </etc/fstab 2>/dev/null
-if [ -d /run/systemd/system ]; then
-  systemctl list-unit-files --no-legend --no-pager --type=swap 2>/dev/null | while read -r u s r; do
-    case $s in masked|generated|transient) ;; *) printf 'unit=%s\n' "$u" ;; esac
-  done
-  for f in /etc/systemd/zram-generator.conf /usr/lib/systemd/zram-generator.conf; do
-    [ -s "$f" ] && printf 'unit=%s\n' "$f" && break
-  done
-fi
+awk 'NR > 1 && NF { print "active=" $1 }' /proc/swaps 2>/dev/null
+awk '$1 !~ /^#/ && $3 == "swap" { print "fstab=" $1 }' /etc/fstab 2>/dev/null
+[ -d /run/systemd/system ] || exit 0
+{
+  systemctl list-unit-files --no-pager --no-legend -t swap 2>/dev/null |
+    awk '$2 ~ /^enabled/ { print "unit=" $1 }'
+  systemctl show --no-pager -p Id -p LoadState -p ActiveState -p UnitFileState -p SourcePath -p FragmentPath \
+    -- '*.swap' 2>/dev/null | awk -F = '
+      function note() {
+        wanted = u["ActiveState"] == "active" || u["UnitFileState"] == "generated"
+        real = u["LoadState"] == "loaded" && u["FragmentPath"] != "" && u["SourcePath"] != "/etc/fstab"
+        if (wanted && real) print "unit=" u["Id"]
+        split("", u)
+      }
+      NF == 0 { note(); next }
+      { u[$1] = substr($0, length($1) + 2) }
+      END { note() }'
+} | sort -u
 exit 0
 """
 
-_OFF = (
-    r"""
-[ "$(wc -l </proc/swaps)" -le 1 ] || swapoff -a
+_OFF = r"""
+PATH=$PATH:/usr/sbin:/sbin
+# units first: systemd would switch a swap on again that it wants
+for unit in $units; do
+  # a unit file below /etc cannot be masked, and need not: it is wanted because it is enabled
+  case $(systemctl show -p UnitFileState -- "$unit") in *=enabled) verb=disable ;; *) verb=mask ;; esac
+  grep -qx -e "[a-z]* $unit" "$KX_BACKUP/units" 2>/dev/null || echo "$verb $unit" >>"$KX_BACKUP/units"
+  systemctl "$verb" --now -- "$unit" || systemctl "$verb" -- "$unit"
+done
 if [ -e /etc/fstab ]; then
-  off() { awk -v m='"""
-    + _MARK
-    + r"""' '$1 !~ /^#/ && $3 == "swap" { print m $0; next } { print }'; }
-  kx_edit /etc/fstab off
+  kx_edit /etc/fstab awk '$1 !~ /^#/ && $3 == "swap" { print "MARK" $0; next } { print }'
 fi
-if [ -d /run/systemd/system ]; then
-  systemctl daemon-reload
-  systemctl list-unit-files --no-legend --no-pager --type=swap 2>/dev/null | while read -r u s r; do
-    case $s in masked|generated|transient) continue ;; esac
-    systemctl stop "$u" || :
-    systemctl mask "$u"
-    [ -z "$KX_BACKUP" ] || printf '%s\n' "$u" >>"$KX_BACKUP/masked"
-  done
-  if [ -s /usr/lib/systemd/zram-generator.conf ] || [ -s /etc/systemd/zram-generator.conf ]; then
-    [ -e /etc/systemd/zram-generator.conf ] || : >"$KX_BACKUP/no-zram"
-    : >/etc/systemd/zram-generator.conf
-    systemctl daemon-reload
-  fi
-fi
-"""
-)
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+if [ -n "$(sed 1d /proc/swaps 2>/dev/null)" ]; then swapoff -a; fi
+# swapoff -a leaves out what neither fstab nor a unit names
+while read -r device rest; do
+  case $device in Filename|'') continue ;; esac
+  swapoff "$(printf %b "$(printf %s "$device" | sed 's/\\\([0-7]\)/\\0\1/g')")"
+done </proc/swaps
+""".replace("MARK", _MARK)
 
-_UNDO = r"""
-if [ -e "$KX_BACKUP/masked" ]; then
-  while read -r u; do systemctl unmask "$u"; done <"$KX_BACKUP/masked"
+_ON = r"""
+PATH=$PATH:/usr/sbin:/sbin
+if [ -e /etc/fstab ]; then
+  kx_edit /etc/fstab awk 'index($0, "MARK") == 1 { print substr($0, length("MARK") + 1); next } { print }'
 fi
-if [ -e "$KX_BACKUP/no-zram" ]; then rm -f /etc/systemd/zram-generator.conf
-elif [ -e "$KX_BACKUP/1" ]; then cat "$KX_BACKUP/1" >/etc/systemd/zram-generator.conf; fi
-if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-"""
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+if [ -s "$KX_BACKUP/units" ]; then
+  while read -r verb unit; do
+    if [ "$verb" = disable ]; then systemctl enable -- "$unit"; else systemctl unmask -- "$unit"; fi
+  done <"$KX_BACKUP/units"
+fi
+""".replace("MARK", _MARK)
 
 
 class SwapExecutor(OneByOne[SwapSpec]):
     """There is one per host."""
 
-    kind = "swap"
-    spec = SwapSpec
-    feeds: ClassVar[dict[str, tuple[str, ...]]] = {"state": ("active", "fstab", "units")}
-    changes_facts = frozenset({"swap_mb"})
-    example = '- {name: swap, kind: swap, state: "off"}\n'
+    kind: ClassVar[str] = "swap"
+    spec: ClassVar[type[StepArgs]] = SwapSpec
+    changes_facts: ClassVar[frozenset[str]] = frozenset({"swap_mb"})
+    example: ClassVar[str] = '- {name: swap, kind: swap, state: "off"}\n'
 
     def ask(self, spec: SwapSpec) -> str:
-        """What is swapped to now, and what would be at the next boot."""
+        """What is swapped to, and what boot will swap to."""
         return _ASK
 
     def observe(self, spec: SwapSpec, record: Record) -> Observation:
-        """Three lists, each empty when swap is off."""
+        """Three lists, which are to be empty."""
         answer = lists_of(record)
         return Observation.present(
             {
-                "active": list[JsonValue](sorted(answer.get("active", []))),
-                "fstab": list[JsonValue](sorted(answer.get("fstab", []))),
-                "units": list[JsonValue](sorted(answer.get("unit", []))),
+                "active": [unescaped(name) for name in answer.get("active", ())],
+                "fstab": [unescaped(name) for name in answer.get("fstab", ())],
+                "units": list[JsonValue](answer.get("unit", ())),
             }
         )
 
     def desired(self, spec: SwapSpec) -> Attributes | None:
-        """None of anything."""
+        """Nothing."""
         return {"active": [], "fstab": [], "units": []}
 
     def action(self, spec: SwapSpec, request: ChangeRequest) -> Action:
-        """swapoff, fstab's lines commented out, units masked."""
-        return Action(SBIN + PUT + _OFF, backup=("/etc/fstab", "/etc/systemd/zram-generator.conf"))
+        """Masks or disables units, comments the lines in fstab with a mark, and switches off what is on."""
+        units = request.before.attributes.get("units")
+        names = " ".join(str(unit) for unit in units) if isinstance(units, list) else ""
+        return Action(f"{PUT}units={quote(names)}\n{_OFF}", timeout=1800.0)
 
     def undo(self, spec: SwapSpec, prior: Observation) -> Action | None:
-        """fstab and units as they were, and what was swapped to is again."""
-        script = SBIN + PUT + restore("/etc/fstab", existed=True) + _UNDO
-        if prior.attributes.get("active"):
-            script += "swapon -a || :\n"
+        """The marked lines come back to the byte; what was on is switched on."""
+        active = prior.attributes.get("active")
+        script = PUT + _ON
+        for device in active if isinstance(active, list) else ():
+            path = quote(str(device))
+            listed = 'while read -r d rest; do printf "%b\\n" "$d"; done </proc/swaps'
+            script += f"if [ -e {path} ] && ! {{ {listed} | grep -qxF -e {path}; }}; then swapon {path}; fi\n"
         return Action(script)
-
-    def paths(self, spec: SwapSpec) -> tuple[str, ...]:
-        """The file that names swap."""
-        return ("/etc/fstab",)

@@ -10,7 +10,7 @@ INSTALL = (
     + r"""
 fetch_lists() {
   case $tool in
-    apt) locked apt-get -q -o "DPkg::Lock::Timeout=$wait_for" update || complain ;;
+    apt) locked apt-get -q -o "DPkg::Lock::Timeout=$wait_for" "update" || complain ;;
     dnf) locked $dnf -q -y makecache || complain ;;
   esac
   refresh=never
