@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from kubexms.config.cycles import cycles
 from kubexms.config.expansion import ModuleScope
@@ -22,6 +23,17 @@ def check(
     sources: SourceMap,
 ) -> Iterator[Diagnostic]:
     """Errors and warnings. `roles` are all that inventories name; None: there is no inventory."""
+    for found in _check(pipeline, scopes, hosts, roles, sources):
+        yield replace(found, path=found.path or sources.path_of(found.source))
+
+
+def _check(
+    pipeline: PipelineSpec,
+    scopes: Mapping[str, ModuleScope],
+    hosts: Sequence[Host],
+    roles: frozenset[str] | None,
+    sources: SourceMap,
+) -> Iterator[Diagnostic]:
     wrong = list(dependencies(pipeline, sources))
     yield from wrong
     if not wrong:

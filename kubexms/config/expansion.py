@@ -86,8 +86,10 @@ class Expansion:
         if directory not in self._read:
             if not directory.is_dir():
                 raise ConfigError(f"module '{module.name}': there is no directory {display(directory)}")
+            before = self._problems.count
             self._read[directory] = list(pipelines(self._discovery.directory(directory)))
-            self._problems.raise_errors()
+            if self._problems.count > before:
+                self._problems.raise_errors()
         if not self._read[directory]:
             raise ConfigError(f"module '{module.name}': {display(directory)} holds no Pipeline document")
         return self._read[directory]

@@ -32,6 +32,11 @@ class Problems:
         self.add(*error.diagnostics)
 
     @property
+    def count(self) -> int:
+        """How many errors there are so far."""
+        return len(self._errors)
+
+    @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """The warnings so far, each once."""
         return tuple(dict.fromkeys(self._warnings))

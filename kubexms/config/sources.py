@@ -8,6 +8,7 @@ from typing import Any
 
 from kubexms.config.yaml import Document
 from kubexms.config.yaml import Path as DocumentPath
+from kubexms.config.yaml.document import dotted
 from kubexms.diagnostics import SourceRange
 
 Place = tuple[str, str, str]
@@ -19,6 +20,7 @@ class SourceMap:
     """Places by the parts of an address. Filled while documents load, then only read (thread-safe)."""
 
     places: dict[Place, tuple[Document, DocumentPath]] = field(default_factory=dict)
+    _paths: dict[SourceRange, str] = field(default_factory=dict, repr=False)
 
     def add_module(self, name: str, document: Document, path: DocumentPath) -> None:
         """Remember a module and everything in it."""
@@ -50,9 +52,14 @@ class SourceMap:
         if found is None:
             return None
         document, path = found
-        if not field_path:
-            return document.range((*path, "name"))
-        return document.range((*path, *field_path), key=key, line=line)
+        full = (*path, *field_path) if field_path else (*path, "name")
+        place = document.range(full, key=key, line=line)
+        self._paths[place] = dotted(full)
+        return place
+
+    def path_of(self, place: SourceRange | None) -> str:
+        """The path in its document of a place that `lookup` has given: `spec.modules[0].name`."""
+        return self._paths.get(place, "") if place is not None else ""
 
     def document(self, filename: str, path: Sequence[str | int]) -> SourceRange | None:
         """The place of a path in the file of this name, in its first document that has it."""

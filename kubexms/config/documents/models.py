@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +20,9 @@ def model_errors(
     for item in error.errors(include_url=False, include_input=False):
         path = (*prefix, *_real_path(value, item["loc"]))
         secret = is_secret(path)
+        if item["type"] == "duplicate_name":
+            yield _duplicate(document, path, item.get("ctx", {}))
+            continue
         message = str(item["msg"]).removeprefix("Value error, ")
         if secret and not item["type"].startswith(("missing", "extra")):
             message = "not a valid value"
@@ -27,6 +30,16 @@ def model_errors(
         first, colon, rest = summary.partition(". ")
         summary, detail = (first, rest) if colon and not detail else (summary, detail)
         yield document.error(path, summary.rstrip("."), detail, show=not secret)
+
+
+def _duplicate(document: Document, path: Path, names: Mapping[str, Any]) -> Diagnostic:
+    """Placed at the second of two entries, which is the one to rename."""
+    what, name = str(names.get("what")), str(names.get("name"))
+    entries = _value_at(document.value, (*path, f"{what}s"))
+    places = [(*path, f"{what}s", i, "name") for i, entry in enumerate(entries) if entry.get("name") == name]
+    first = document.range(places[0])
+    detail = f"It is there first in line {first.line}. Names are unique in their list."
+    return document.error(places[1], f"duplicate {what} name '{name}'", detail)
 
 
 def _value_at(value: Json, path: Sequence[str | int]) -> Any:

@@ -21,6 +21,9 @@ _TYPES = {
     "array": "a list",
     "object": "a mapping",
 }
+WRONG_FORM = " does not have the right form"
+"""How the message ends for a text that does not match its pattern."""
+
 _ROOT_FAILURES = frozenset({"type", "const", "enum", "pattern"})
 
 
@@ -138,7 +141,7 @@ class Translator:
                     "Names start with a letter or '_' and go on with letters, digits, '_', '-' and '.'."
                 )
             case "pattern":
-                return f"{shown} does not have the right form", f"It must match {limit}."
+                return f"{shown}{WRONG_FORM}", f"It must match {limit}."
             case "minItems":
                 return "the list is too short", f"At least {limit} item(s) are needed."
             case "minimum" | "exclusiveMinimum":

@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 from kubexms.config.documents.kinds import API_GROUP, API_VERSION, DocumentKind, DocumentKinds
 from kubexms.config.documents.lookup import is_secret, types_at
 from kubexms.config.documents.models import model_errors
-from kubexms.config.documents.schema import Schema, SchemaSet
-from kubexms.config.documents.translate import Translator, show
+from kubexms.config.documents.schema import KindCatalog, Schema, SchemaSet
+from kubexms.config.documents.translate import WRONG_FORM, Translator, show
 from kubexms.config.suggest import hint
 from kubexms.config.yaml import Document
 from kubexms.config.yaml import Path as DocumentPath
@@ -161,12 +161,22 @@ def _check_step(
         return
     schema = schemas.step(kind)
     problems = list(_check_part(document, path, schema, schemas, f"step {kind}"))
-    yield from problems
-    if problems:
+    if any(problem.summary.rpartition("'")[2] != WRONG_FORM for problem in problems):
+        yield from problems
         return
+    # where only the form of a text is wrong, the kind itself can say better what it should be
+    better = list(_check_fields(document, path, step, schema, catalog))
+    yield from better
+    told = {problem.path for problem in better}
+    yield from (problem for problem in problems if problem.path not in told)
+
+
+def _check_fields(
+    document: Document, path: DocumentPath, step: dict[str, Any], schema: Schema, catalog: KindCatalog
+) -> Iterator[Diagnostic]:
     common = _common_fields()
     try:
-        catalog.check_args(kind, {name: value for name, value in step.items() if name not in common})
+        catalog.check_args(step["kind"], {name: value for name, value in step.items() if name not in common})
     except ValidationError as error:
         yield from model_errors(
             error, document, path, lambda at: is_secret(schema, at[len(path) :]) or _marked(document, at)

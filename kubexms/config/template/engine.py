@@ -179,6 +179,7 @@ class TemplateEngine:
             target = nodes.Name(_RESULT, "store", lineno=1)
             tree = nodes.Template([nodes.Assign(target, found, lineno=1)], lineno=1)
         tree.set_environment(environment)
+        environment.refuse_unknown(tree)
         code = environment.compile(tree)
         return _Compiled(Template.from_code(environment, code, dict(environment.globals)), tree, native, text)
 

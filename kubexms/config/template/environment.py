@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import BaseLoader, StrictUndefined, nodes, pass_context
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateAssertionError
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -97,6 +97,15 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         """An expression's tree with the bounds that whole templates get."""
         result: nodes.Node = _Bounds().visit(tree)
         return result
+
+    def refuse_unknown(self, tree: nodes.Node) -> None:
+        """Raise for a filter or test that is not there, also where Jinja2 would wait until it is reached."""
+        for node in tree.find_all((nodes.Filter, nodes.Test)):
+            what, known = ("filter", self.filters) if isinstance(node, nodes.Filter) else ("test", self.tests)
+            if node.name not in known:
+                names = [name for name in known if not name.startswith("_")]
+                message = f"there is no {what} '{node.name}'{did_you_mean(node.name, names)}"
+                raise TemplateAssertionError(message, node.lineno or 1)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`: entries of the scope first, then the methods that read."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kubexms.config.template.engine import Locate
 
 _UNDEFINED = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)' is undefined")
-_NO_NAME = re.compile(r"No (filter|test) named '([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
