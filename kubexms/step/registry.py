@@ -43,7 +43,7 @@ BUILT_IN: Mapping[str, str] = {
     "user": "user:UserExecutor",
     "wait": "wait:WaitExecutor",
 }
-"""Kind -> module (in `kubexms.step.kinds`) and class; imported when first used, so that start-up stays quick."""
+"""Kind -> module (in `kubexms.step.kinds`) and class, imported when first used: start-up stays quick."""
 
 
 def has_template(value: JsonValue) -> bool:

@@ -201,7 +201,7 @@ class FileExecutor(StepExecutor[FileSpec]):
         if _sha256(spec) is None:
             lines.append('if [ -f "$p" ]; then cat <"$p" >"$t"; fi')
         else:
-            lines.append('payload content >"$t"')
+            lines.append('payload content >"$t" || lacking')
         lines.append(f"keep {quote(ownership(spec.owner, spec.group))} {quote(spec.mode or '')}")
         if spec.validate_with is not None:
             lines.append(_validation(spec.validate_with))

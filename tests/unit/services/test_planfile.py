@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 from datetime import UTC, datetime
@@ -42,10 +43,8 @@ def test_a_changed_byte_is_refused_or_means_the_same(tmp_path: Path, position: i
     data = bytearray((tmp_path / "p").read_bytes())
     data[position % len(data)] = byte
     (tmp_path / "q").write_bytes(bytes(data))
-    try:
+    with contextlib.suppress(PlanDamaged):
         assert read_plan(tmp_path / "q") == PLAN
-    except PlanDamaged:
-        pass
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, -2])

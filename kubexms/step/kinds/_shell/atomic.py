@@ -41,6 +41,9 @@ begin() {
     trap 'rm -f "$t"' EXIT
     trap 'exit 143' HUP INT TERM
 }
+lacking() {
+    fail "cannot write beside $p; its file system has $(df -Pk "$d" | awk 'END { print $4 }') KiB left"
+}
 keep() {
     s='644 '
     if [ -f "$p" ] && [ ! -L "$p" ]; then s=$(stat -c '%a %u:%g' -- "$p"); fi
