@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubexms.step.kinds.block import BlockExecutor, BlockSpec
+from kubexms.step.kinds.hosts_entry import HostsEntryExecutor, HostsEntrySpec
 from kubexms.step.kinds.line import LineExecutor, LineSpec
 from kubexms.step.observation import Presence
 from tests.steps.sandbox import Sandbox, Subject, each_shell
@@ -191,3 +192,71 @@ class TestBlock:
         (tmp_path / "new").write_text("of others\n" + (tmp_path / "new").read_text())
         host.undo(spec, prior)
         assert (tmp_path / "new").read_text() == "of others\n"
+
+
+HOSTS = """\
+127.0.0.1\tlocalhost # keep
+127.0.1.1 n1.example n1 # of Debian
+::1 localhost n1
+# 10.0.0.1 n1
+10.0.0.1 old
+10.0.0.2 n2
+10.0.0.1   old2 # why
+"""
+
+
+@each_shell()
+class TestHostsEntry:
+    def host(self, shell: str, tmp_path: Path) -> tuple[Subject, Path]:
+        path = tmp_path / "hosts"
+        path.write_text(HOSTS)
+        return Subject(HostsEntryExecutor(), Sandbox(shell, tmp_path)), path
+
+    def test_every_form_and_back(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = HostsEntrySpec(ip="10.0.0.1", names=("n1.example", "n1"), path=str(path))
+        prior = host.apply(spec)
+        assert prior.attributes == {
+            "names": ["old", "old2"],
+            "conflicts": ["127.0.1.1 n1.example", "127.0.1.1 n1"],
+        }
+        assert path.read_text() == (
+            "127.0.0.1\tlocalhost # keep\n::1 localhost n1\n# 10.0.0.1 n1\n"
+            "10.0.0.1\tn1.example n1\n10.0.0.2 n2\n"
+        )
+        host.undo(spec, prior)
+        assert path.read_text() == HOSTS
+
+    def test_among_edits_of_others(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        spec = HostsEntrySpec(ip="10.0.0.9", names=("n1",), path=str(path))
+        prior = host.apply(spec)
+        assert "127.0.1.1\tn1.example # of Debian\n" in path.read_text()
+        path.write_text(path.read_text() + "10.0.0.7 of-others\n")
+        host.undo(spec, prior)
+        assert "10.0.0.9" not in path.read_text()
+        assert path.read_text().endswith("10.0.0.7 of-others\n127.0.1.1\tn1\n")
+
+    def test_not_exclusive_and_absent(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        (tmp_path / "first").mkdir()
+        first = Subject(HostsEntryExecutor(), Sandbox(shell, tmp_path / "first"))
+        first.apply(HostsEntrySpec(ip="10.0.0.9", names=("n1",), path=str(path), exclusive=False))
+        assert path.read_text() == HOSTS + "10.0.0.9\tn1\n"
+        gone = HostsEntrySpec(ip="10.0.0.1", state="absent", path=str(path))
+        prior = host.apply(gone)
+        assert "old" not in path.read_text()
+        host.undo(gone, prior)
+        assert path.read_text() == HOSTS + "10.0.0.9\tn1\n"
+
+    def test_together_and_alone(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        other = tmp_path / "other"
+        specs = [
+            HostsEntrySpec(ip=f"10.0.0.{number}", names=("n1", "n2"), path=str(place), exclusive=number != 2)
+            for number in range(1, 4)
+            for place in (path, other, tmp_path)
+        ]
+        assert host.observe_all(specs) == [host.observe(spec) for spec in specs]
+        host.apply(specs[1])
+        assert other.read_text() == "10.0.0.1\tn1 n2\n"
