@@ -15,6 +15,9 @@ from typing import IO
 from benchmarks.contenders import Contender
 from tests.e2e.testbed import Fleet, Host
 
+BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Every tool may keep its compiled modules, as an installed one does."""
+
 
 class RunFailed(Exception):
     """A measured program ended otherwise than it should have."""
@@ -54,7 +57,8 @@ def median(samples: Sequence[Sample]) -> Figure:
 
 def weigh(contender: Contender, argv: Sequence[str], fleet: Fleet | None) -> Sample:
     """Run a tool's command, in the fleet's network if there is one. Raises `RunFailed`."""
-    return sample(argv, str(contender.directory), contender.environment, fleet, contender.changes_something)
+    environment = BYTE_CODE | contender.environment
+    return sample(argv, str(contender.directory), environment, fleet, contender.changes_something)
 
 
 def sample(

@@ -41,9 +41,9 @@ said() { grep -qF -- "$1" "$work/output" || broken "the output does not say '$1'
 tour() {
     local vandalise=$1 wrong=$2 repaired=$3 gone=$4
     say "What would change? Nothing is touched: each host is asked once, read-only."
-    run "the first plan" 2 plan --detailed-exitcode "${variables[@]}"
-    say "Make it so. Every step is verified after it has run."
-    run "apply" 0 apply --auto-approve "${variables[@]}"
+    run "the first plan" 2 plan --detailed-exitcode --out "$work/first.kxp" "${variables[@]}"
+    say "Do exactly that plan, or refuse if a host has moved since. Every step is verified after it has run."
+    run "apply" 0 apply --auto-approve "$work/first.kxp"
     said "Apply complete!"
     say "A plan now has to be empty: what was applied is what was promised."
     run "the plan after apply" 0 plan --detailed-exitcode "${variables[@]}"
