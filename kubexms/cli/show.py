@@ -48,10 +48,11 @@ def show(app: App, /, planfile: str | None, form: str, expand: bool, as_json: bo
 def _plan(app: App, planfile: str, *, as_json: bool, expand: bool) -> None:
     made = app.services.read_plan(app.path(planfile))
     if as_json:
-        from kubexms.views.jsontext import document
+        from kubexms.views.jsontext import line
         from kubexms.views.plan_json import plan_document
 
-        app.write(document(plan_document(made)))
+        # readers of Terraform's plans expect what Terraform writes: a single line
+        app.write_line(line(plan_document(made)))
         return
     from kubexms.cli.plan import show_plan
 

@@ -165,7 +165,7 @@ class LiveProgress:
         head.append(f" {done}/{plural(total, 'step')}", style="default")
         head.truncate(self._console.width - 1, overflow="crop")
         yield head
-        room = max(1, self._console.height - 4)
+        room = max(1, min(self._console.height - 4, self._console.height // 2))
         names = sorted(self._busy, key=natural)
         width = max((len(printable(name)) for name in names), default=0)
         for name in names[:room]:

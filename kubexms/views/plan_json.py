@@ -18,6 +18,8 @@ from kubexms.spec.address import Address
 from kubexms.step.contract import ActionKind
 
 FORMAT_VERSION = "1.2"
+TERRAFORM_VERSION = "1.9.0"
+"""The Terraform that writes such documents: some readers refuse versions that they do not know."""
 _VALUES_VERSION = "1.0"
 
 ACTIONS: Mapping[ActionKind, list[JsonValue]] = {
@@ -36,7 +38,7 @@ def plan_document(plan: Plan) -> dict[str, JsonValue]:
     changes = sorted(plan.changes, key=lambda change: change.address)
     return {
         "format_version": FORMAT_VERSION,
-        "terraform_version": plan.tool_version,
+        "terraform_version": TERRAFORM_VERSION,
         "variables": {},
         "planned_values": {"root_module": _planned(changes)},
         "resource_drift": [resource_change(change) for change in plan.drift],
@@ -44,7 +46,7 @@ def plan_document(plan: Plan) -> dict[str, JsonValue]:
         "output_changes": {},
         "prior_state": {
             "format_version": _VALUES_VERSION,
-            "terraform_version": plan.tool_version,
+            "terraform_version": TERRAFORM_VERSION,
             "values": {"root_module": _prior(changes)},
         },
         "configuration": {"provider_config": {}, "root_module": _configuration(changes)},

@@ -31,7 +31,7 @@ from kubexms.views.jsontext import line
 from kubexms.views.outcome import Totals, failure_diagnostic
 from kubexms.views.plan_diagnostics import plan_diagnostics
 from kubexms.views.plan_human import plan_line
-from kubexms.views.plan_json import names, rfc3339
+from kubexms.views.plan_json import TERRAFORM_VERSION, names, rfc3339
 
 UI_VERSION = "1.2"
 MODULE = "kubexms.ui"
@@ -72,7 +72,7 @@ class Stream:
             f"kubexms {self.version}",
             "version",
             kubexms=self.version,
-            terraform=self.version,
+            terraform=TERRAFORM_VERSION,
             ui=UI_VERSION,
         )
 

@@ -293,4 +293,6 @@ def test_show_reads_a_saved_plan(capsys: Capture) -> None:
     assert run(services, "show", "x.plan") == 0
     assert "Plan: 1 to add" in capsys.readouterr().out
     assert run(services, "show", "--json", "x.plan") == 0
-    assert json.loads(capsys.readouterr().out)["format_version"] == "1.2"
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out)["format_version"] == "1.2"
