@@ -32,6 +32,8 @@ class FrozenModel(BaseModel):
         validate_default=False,
         ser_json_bytes="base64",
         val_json_bytes="base64",
+        # a validator is built when its model is first used: most commands use few of the models
+        defer_build=True,
     )
 
     def to_json(self) -> dict[str, Any]:
