@@ -73,7 +73,7 @@ schemas: $(STAMP)
 	@$(BIN)/python -m kubexms.config.schemas
 
 bench: prepare $(BENCH)/.stamp
-	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m tests.bench
+	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m benchmarks
 
 $(BENCH)/.stamp: requirements-bench.lock
 	@echo "making $(BENCH)"

@@ -82,7 +82,7 @@ CASES: dict[str, Case] = {
     "kernelModule": Case((step("kernelModule", module="overlay"),), ""),
     "swap": Case(
         (step("swap", state="off"),),
-        "echo '/swapfile2 none swap sw 0 0' >>/etc/fstab",
+        "sed -i 's,^#.*/swapfile,/swapfile,' /etc/fstab",
         "echo '/swapfile none swap sw 0 0' >>/etc/fstab",
     ),
     "mount": Case(
