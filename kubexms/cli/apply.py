@@ -17,6 +17,7 @@ from kubexms.cli.options import (
     output_options,
     plan_options,
     project_options,
+    recorded,
     selection_options,
     settings_for,
 )
@@ -127,7 +128,7 @@ def _apply(
     if planfile is None:
         _require_answer(app, operation, auto_approve=auto_approve, as_json=as_json)
     saved = app.services.read_plan(app.path(planfile)) if planfile is not None else None
-    wanted: PlanOptions = saved.options if saved is not None else plan_options(chosen, operation)
+    wanted = plan_options(chosen, operation) if saved is None else _again(saved, chosen)
     stop = StopSignal()
     with ExitStack() as stack:
         project = stack.enter_context(
@@ -146,7 +147,7 @@ def _apply(
 
         outcome = app.services.apply(
             project,
-            wanted,
+            recorded(wanted, project),
             ApplyOptions(
                 fail_fast=fail_fast,
                 on_stale=cast(Literal["refuse", "skip-host"], on_stale),
@@ -161,6 +162,13 @@ def _apply(
             stop=stop,
         )
     return _conclude(app, outcome, operation, expand=expand)
+
+
+def _again(saved: Plan, chosen: Chosen) -> PlanOptions:
+    """The options of a saved plan; secrets, which it does not keep, are given anew."""
+    variables = {**saved.options.variables, **chosen.given()}
+    var_files = (*saved.options.var_files, *chosen.var_files)
+    return saved.options.model_copy(update={"variables": variables, "var_files": var_files})
 
 
 def _require_answer(app: App, operation: str, *, auto_approve: bool, as_json: bool) -> None:

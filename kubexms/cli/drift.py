@@ -13,6 +13,7 @@ from kubexms.cli.options import (
     output_options,
     plan_options,
     project_options,
+    recorded,
     selection_options,
     settings_for,
 )
@@ -39,7 +40,7 @@ def drift(app: App, /, expand: bool, as_json: bool, **options: Any) -> int:
         app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project,
         asking(app) as listener,
     ):
-        report = app.services.drift(project, wanted, listener=listener)
+        report = app.services.drift(project, recorded(wanted, project), listener=listener)
     if as_json:
         from kubexms.views.jsontext import document
 

@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from kubexms.cli.app import App, pass_app
-from kubexms.cli.options import Chosen, plan_options, project_options, selection_options, settings_for
+from kubexms.cli.options import (
+    Chosen,
+    plan_options,
+    project_options,
+    recorded,
+    selection_options,
+    settings_for,
+)
 
 
 @click.command()
@@ -29,5 +36,5 @@ def graph(app: App, /, form: str, **options: Any) -> None:
         app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project,
         asking(app) as listener,
     ):
-        found = app.services.graph(project, wanted, listener=listener)
+        found = app.services.graph(project, recorded(wanted, project), listener=listener)
     app.write(to_dot(found) if form == "dot" else to_text(found))

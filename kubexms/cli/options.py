@@ -14,7 +14,7 @@ from kubexms.cli.app import App
 
 if TYPE_CHECKING:
     from kubexms.plan.model import PlanOptions
-    from kubexms.services.project import Settings
+    from kubexms.services.project import Project, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,12 +153,13 @@ class Chosen:
         return found
 
     def narrowing(self) -> list[str]:
-        """The flags given that say what a plan is to hold: a saved plan has them already."""
+        """The flags given that say what a plan is to hold: a saved plan has them already.
+
+        Variables are not among them: a saved plan keeps no secret, so whoever applies it gives it again.
+        """
         flags = {
             "--file": self.files,
             "--environment": self.environment,
-            "--var": self.variables,
-            "--var-file": self.var_files,
             "--untrusted": self.untrusted,
             "--target": self.targets,
             "--exclude": self.excludes,
@@ -202,3 +203,14 @@ def plan_options(chosen: Chosen, operation: Literal["apply", "destroy", "drift"]
         var_files=chosen.var_files,
         files=chosen.files,
     )
+
+
+def recorded(options: PlanOptions, project: Project) -> PlanOptions:
+    """What may be kept of the options in plans and in the state: no value of a sensitive variable.
+
+    Whoever applies a saved plan gives such values again; the plan is bound to their keyed digests.
+    """
+    declared = project.loaded.pipeline.variables
+    secret = {name for name, spec in declared.items() if spec.sensitive or spec.value_from is not None}
+    kept = {name: value for name, value in options.variables.items() if name not in secret}
+    return options.model_copy(update={"variables": kept})

@@ -14,6 +14,7 @@ from kubexms.cli.options import (
     output_options,
     plan_options,
     project_options,
+    recorded,
     selection_options,
     settings_for,
 )
@@ -57,6 +58,7 @@ def plan(
         if out is not None:
             # the saved plan is bound to a lineage and a key: they must outlive this process
             project.store.ensure()
+        wanted = recorded(wanted, project)
         with asking(app) as listener:
             made = app.services.plan(project, wanted, listener=listener)
         if out is not None:

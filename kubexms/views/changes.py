@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from kubexms.plan.model import HIDDEN, Change
-from kubexms.step.contract import ActionKind
+from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views import wording
 from kubexms.views.escaping import printable, quoted
 from kubexms.views.folding import fold
@@ -91,9 +91,10 @@ def _remarks(change: Change, paint: Paint) -> Iterator[str]:
         yield "  " + paint(Role.DIM, f"# ({because})")
     interrupts = wording.disruption(change)
     if interrupts:
-        yield "  " + paint(Role.WARNING, f"# {interrupts}")
+        loses = change.disruption is Disruption.DATA_LOSS
+        yield "  " + paint(Role.WARNING if loses else Role.CHANGE, f"# {interrupts}")
     if change.unknown:
-        yield "  " + paint(Role.WARNING, f"# could not be observed: {printable(change.unknown)}")
+        yield "  " + paint(Role.CHANGE, f"# could not be observed: {printable(change.unknown)}")
     for note in change.notes:
         yield "  " + paint(Role.DIM, f"# note: {printable(note)}")
 

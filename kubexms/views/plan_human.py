@@ -84,7 +84,7 @@ def _removals(plan: Plan, paint: Paint) -> Iterator[str]:
         verdict = (
             "allowed by --allow-destroy"
             if removal.allowed
-            else f"refused: pass --allow-destroy '@{printable(removal.host)}' to remove it"
+            else f"refused: pass --allow-destroy {printable(removal.host)} to remove it"
         )
         role = Role.DIM if removal.allowed else Role.WARNING
         radius = plural(removal.steps, "step")

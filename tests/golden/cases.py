@@ -280,7 +280,7 @@ def _refused() -> Plan:
             PlanDiagnostic(
                 severity="error",
                 summary="host n5 left the inventory and 12 steps on it would be destroyed",
-                detail="Pass --allow-destroy '@n5' to plan this, or put the host back.",
+                detail="Pass --allow-destroy n5 to plan this, or put the host back.",
             ),
         ),
     )

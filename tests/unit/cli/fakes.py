@@ -19,6 +19,8 @@ from kubexms.services.applying import ApplyOptions, ApplyOutcome
 from kubexms.services.drift import DriftReport
 from kubexms.services.inspect import HostInfo
 from kubexms.services.project import Project, Settings
+from kubexms.spec.pipeline import PipelineSpec
+from kubexms.spec.variable import VariableSpec
 from tests.golden.cases import plan
 
 
@@ -29,10 +31,17 @@ class FakeStore:
         """Nothing to make."""
 
 
+class FakeLoaded:
+    """Documents that declare one secret."""
+
+    pipeline = PipelineSpec(variables={"secret": VariableSpec(sensitive=True)})
+
+
 class FakeProject:
     """A project of nothing."""
 
     store = FakeStore()
+    loaded = FakeLoaded()
 
 
 @dataclass

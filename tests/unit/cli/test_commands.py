@@ -215,8 +215,8 @@ def test_a_usage_error_is_1_because_2_means_changes(arguments: list[str], capsys
 
 
 def test_a_flag_that_the_saved_plan_holds_already_is_named(capsys: Capture) -> None:
-    run(FakeServices(), "apply", "file", "--target", "x", "--var", "a=b")
-    assert "--var, --target cannot be given with it." in capsys.readouterr().err
+    run(FakeServices(), "apply", "file", "--target", "x", "-e", "prod")
+    assert "--environment, --target cannot be given with it." in capsys.readouterr().err
 
 
 def test_an_error_shows_every_diagnostic_with_its_place(capsys: Capture) -> None:
@@ -296,3 +296,13 @@ def test_show_reads_a_saved_plan(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert json.loads(out)["format_version"] == "1.2"
+
+
+def test_secrets_given_by_flag_are_used_and_not_kept() -> None:
+    services = FakeServices(made=plan(ONE, options=PlanOptions(variables={"x": "1"})), result=DONE)
+    given = ["--var", "secret=hunter2", "--var", "x=1"]
+    run(services, "plan", "--out", "x.plan", *given)
+    run(services, "apply", "--auto-approve", *given)
+    run(services, "apply", "x.plan", "--var", "secret=hunter2")
+    assert [settings.variables for settings in services.settings] == [{"secret": "hunter2", "x": "1"}] * 3
+    assert [options.variables for options in services.options] == [{"x": "1"}] * 3
