@@ -61,7 +61,7 @@ class Disruption(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One fragment, and which of the given specs its records answer: record j is about `specs[indexes[j]]`."""
+    """One fragment, and which specs its records answer: record j is about `specs[indexes[j]]`."""
 
     fragment: Fragment
     indexes: tuple[int, ...]
