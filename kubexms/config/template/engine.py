@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from jinja2 import Template, nodes
-from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
 
 from kubexms.config.template import limits
@@ -27,7 +26,6 @@ from kubexms.spec.base import Json
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _RESULT = "kx_result"
 _CACHE = 4096
-_DATA_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 Locate: TypeAlias = Callable[[tuple[str | int, ...], int], SourceRange | None]
@@ -99,7 +97,7 @@ class TemplateEngine:
             template = self._environment.get_template(name)
             text = self._loader.get_source(self._environment, name)[0]
             tree = self._environment.parse(text, name)
-        except (JinjaError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - constants are computed while compiling
             raise failure(error, at, self.base_dir) from None
         trace = Trace()
         return _result(self._run(_Compiled(template, tree, False, text), scope, trace, at), trace)
@@ -155,7 +153,7 @@ class TemplateEngine:
             return cached
         try:
             compiled = self._build(text, expression)
-        except (JinjaError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - constants are computed while compiling
             raise failure(error, at, self.base_dir) from None
         if len(self._cache) >= _CACHE:
             self._cache.clear()
@@ -197,7 +195,7 @@ class TemplateEngine:
             return None
         except ConfigError:
             raise
-        except (JinjaError, *_DATA_ERRORS) as error:
+        except Exception as error:  # noqa: BLE001 - filters and methods of values may raise anything
             secret_of = compiled.text if trace.sensitive else None
             raise failure(error, at, self.base_dir, tuple(scope), secret_of) from None
 

@@ -198,23 +198,11 @@ class _Composer:
             self._error("a key must be a string", detail, span)
             frame.key = ("", span)
         elif frame.key[0] == MERGE:
-            self._merge(frame.node, node)
+            frame.node.merges.append(node)
             frame.key = None
         else:
             frame.node.entries.append(Entry(*frame.key, node))
             frame.key = None
-
-    def _merge(self, into: MappingNode, node: Node) -> None:
-        inner = node.target if isinstance(node, AliasNode) else node
-        several = inner.items if isinstance(inner, SequenceNode) else [inner]
-        for item in several:
-            target = item.target if isinstance(item, AliasNode) else item
-            if isinstance(target, MappingNode):
-                into.merges.append(target)
-            else:
-                self._error(
-                    "'<<' takes a mapping", "Merge an alias of a mapping, or a list of those.", node.span
-                )
 
     def _error(self, summary: str, detail: str, span: Span) -> None:
         place = self._source.range(span.start, span.end)

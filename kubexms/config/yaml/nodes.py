@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kubexms.config.yaml.document import Document, Path, Span
 from kubexms.config.yaml.scalars import Scalar, Trap
 from kubexms.config.yaml.source import SourceText
+from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 
 MAX_DEPTH = 100
@@ -56,7 +57,7 @@ class MappingNode:
 
     span: Span
     entries: list[Entry] = field(default_factory=list)
-    merges: list[MappingNode] = field(default_factory=list)
+    merges: list[Node] = field(default_factory=list)
 
 
 Node = ScalarNode | SequenceNode | MappingNode | AliasNode
@@ -88,12 +89,7 @@ class Expansion:
         if in_alias:
             self._aliased += 1
         if self._aliased > MAX_ALIASED or len(path) > MAX_DEPTH:
-            raise self._source.error(
-                "aliases stand for too much data",
-                f"One document's aliases may stand for {MAX_ALIASED} values, {MAX_DEPTH} levels deep. "
-                "Write the data out, or use variables.",
-                node.span.start,
-            )
+            raise self._too_much(node.span)
         if isinstance(node, ScalarNode):
             if node.trap is not None:
                 self._traps[path] = node.trap
@@ -113,10 +109,30 @@ class Expansion:
         pending = list(reversed(node.merges))
         while pending:
             merged = pending.pop()
+            if isinstance(merged, AliasNode):
+                merged = merged.target
+            if isinstance(merged, SequenceNode):
+                pending.extend(reversed(merged.items))
+                continue
+            if not isinstance(merged, MappingNode):
+                raise self._source.error(
+                    "'<<' takes a mapping",
+                    "Merge an alias of a mapping, or a list of those.",
+                    merged.span.start,
+                    merged.span.end,
+                )
             self._aliased += 1 + len(merged.entries)
             if self._aliased > MAX_ALIASED:
-                break
+                raise self._too_much(merged.span)
             for entry in merged.entries:
                 found.setdefault(entry.key, (entry, True))
             pending.extend(reversed(merged.merges))
         return list(found.values())
+
+    def _too_much(self, span: Span) -> ConfigError:
+        return self._source.error(
+            "aliases stand for too much data",
+            f"One document's aliases may stand for {MAX_ALIASED} values, {MAX_DEPTH} levels deep. "
+            "Write the data out, or use variables.",
+            span.start,
+        )

@@ -16,6 +16,9 @@ Scalar = str | int | float | bool | None
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_OLD_EXPONENT = re.compile(r"[-+]?[0-9]+\.[0-9]*[eE][-+][0-9]+")
+"""YAML 1.1 wants a point and a sign; without them `1e3` is text to its readers."""
+
 _OCTAL = re.compile(r"[-+]?0[0-9_]+|0o[0-7]+")
 _UNDERSCORED = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0b[01_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?)")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
@@ -83,12 +86,6 @@ def _float(text: str) -> tuple[Scalar, Trap | None]:
     value = float(text)
     if not math.isfinite(value):
         return text, Trap(text, "a number that is too large")
-    if _canonical(text) == _canonical(repr(value)):
+    if text.removeprefix("+") == repr(value) or _OLD_EXPONENT.fullmatch(text):
         return value, None
     return value, Trap(text, f"the number {value!r}", number_ok=True)
-
-
-def _canonical(text: str) -> str:
-    """Spelling differences that nobody means: a leading plus, the exponent's sign and case."""
-    mantissa, _, exponent = text.lower().removeprefix("+").partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
