@@ -44,6 +44,8 @@ class Asking:
         self._killed = False
         self._complete = False
         self._spoke = False
+        self.cut_short = False
+        """The channel ended before all was said."""
 
     def run(self) -> tuple[Answer, ...]:
         """Send the text, collect until all is said, the channel ends, or the time is over.
@@ -62,6 +64,7 @@ class Asking:
             for frame in self._reader.feed(received.stdout):
                 self._take(frame)
             ended = received.ended
+        self.cut_short = ended and not self._complete
         if not self._spoke and (ended or (not sent and self._clock() < self._until)):
             raise self._silence()
         self._hear_out()

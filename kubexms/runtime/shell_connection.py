@@ -58,15 +58,21 @@ class ShellReader:
             try:
                 answers = asking.run()
             except ProtocolError as error:
-                if not self._transport.alive():
-                    raise Unreachable(
-                        f"{self._host}: the connection was lost while the host was being asked",
-                        detail="The host or the network went away just then: try again.",
-                    ) from None
+                self._check_alive()
                 raise ProtocolError(f"{self._host}: {error.summary}", detail=error.detail) from None
+            if asking.cut_short:
+                self._check_alive()
         if self._interrupted:
             raise Interrupted(f"{self._host}: stopped while it was being asked")
         return Reply(answers, self._clock() - began)
+
+    def _check_alive(self) -> None:
+        """A channel has ended early: tell a lost connection from a lost shell."""
+        if not self._interrupted and not self._transport.alive():
+            raise Unreachable(
+                f"{self._host}: the connection was lost while the host was being asked",
+                detail="The host or the network went away just then: try again.",
+            )
 
     @contextlib.contextmanager
     def _opened(self, until: float) -> Iterator[ByteChannel]:

@@ -58,7 +58,7 @@ class Transport(Protocol):
         ...
 
     def alive(self) -> bool:
-        """False if the connection is known to be lost."""
+        """False if the connection is lost. May take a moment: it is for a channel that has ended early."""
         ...
 
     def close(self) -> None:

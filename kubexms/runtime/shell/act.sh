@@ -31,8 +31,8 @@ kx_start() {
     kx_finish
 }
 
-# Truncates output that outgrows its limit (files are written in append mode, so the tail is what
-# stays), and says something now and then, so that a dead connection is noticed.
+# Gives back the space of output that outgrows its limit, and says something now and then, so that a
+# dead connection is noticed.
 kx_pacemaker() {
     kx_ticks=0
     while { sleep 0.5 || sleep 1; } 2>/dev/null && kill -0 $$ 2>/dev/null; do
@@ -44,9 +44,19 @@ kx_pacemaker() {
         { read -r kx_pid <"$kx_dir/worker" && read -r kx_line <"/proc/$kx_pid/stat"; } 2>/dev/null || continue
         case $kx_line in *") "?" $$ "*) ;; *) continue ;; esac
         for kx_f in "/proc/$kx_pid/fd/5" "/proc/$kx_pid/fd/7"; do
-            if [ -s "$kx_f" ] && [ "$(wc -c <"$kx_f")" -gt 16777216 ]; then true >"$kx_f"; fi
+            if [ -s "$kx_f" ]; then kx_limit "$kx_f" "$(wc -c <"$kx_f")"; fi
         done
     done
+}
+
+# kx_limit FILE SIZE: punches out all but the end, which loses nothing that counts. Where that cannot
+# be done, a far larger file is cut, and its end kept aside.
+kx_limit() {
+    [ "$2" -gt 16777216 ] || return 0
+    fallocate -p -o 0 -l $(($2 - 4194304)) "$1" 2>/dev/null && return
+    [ "$2" -gt 268435456 ] || return 0
+    tail -c "$kx_cap" <"$1" >"$kx_dir/kept${1##*/}"
+    true >"$1"
 }
 
 kx_listen() {
@@ -197,9 +207,14 @@ kx_act() {
     true >"$kx_dir/worker"
     printf '%s T X %s 0\n\n' "$kx_m" "$kx_status" >&6
     for kx_f in 5 7 8; do
-        [ -s "/proc/self/fd/$kx_f" ] || continue
+        [ -s "/proc/self/fd/$kx_f" ] || [ -e "$kx_dir/kept$kx_f" ] || continue
         printf '%s O %s ~\n' "$kx_m" "$kx_f" >&6
-        tail -c "$kx_cap" <"/proc/self/fd/$kx_f" >&6
+        if [ -e "$kx_dir/kept$kx_f" ]; then
+            cat "$kx_dir/kept$kx_f" - <"/proc/self/fd/$kx_f" | tail -c "$kx_cap" >&6
+            rm -f "$kx_dir/kept$kx_f"
+        else
+            tail -c "$kx_cap" <"/proc/self/fd/$kx_f" >&6
+        fi
     done
     exec 5>&- 7>&- 8>&-
 }

@@ -61,12 +61,12 @@ kx_holder() {
     if kx_stat "$kx_pid" && [ "$kx_born" = "$kx_old_born" ]; then return 0; fi
     kx_running=
     { read -r kx_running <"$kx_state/running"; } 2>/dev/null
-    for kx_signal in TERM KILL; do
+    for kx_with in TERM KILL; do
         kx_left=
         for kx_f in /proc/[0-9]*; do
             [ "$kx_f/fd/9" -ef "$kx_lock_file" ] && kx_stat "${kx_f#/proc/}" || continue
             case $kx_session in "$kx_old_session" | "$kx_running") ;; *) continue ;; esac
-            kill "-$kx_signal" "${kx_f#/proc/}" && kx_left=1
+            kill "-$kx_with" "${kx_f#/proc/}" && kx_left=1
         done 2>/dev/null
         [ -n "$kx_left" ] || break
         { sleep 0.5 || sleep 1; } 2>/dev/null

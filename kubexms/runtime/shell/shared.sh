@@ -80,9 +80,23 @@ kx_tree() {
 kx_end() {
     read -r kx_me kx_rest </proc/self/stat
     kx_tree "$2"
+    if [ "$1" = KILL ]; then
+        # what is stopped starts nothing more: otherwise a child born meanwhile would be missed
+        kx_before=
+        while [ "$kx_found" != "$kx_before" ]; do
+            kx_before=$kx_found
+            kx_signal STOP
+            kx_tree "$2"
+        done
+    fi
+    kx_signal "$1"
+}
+
+# kx_signal SIGNAL: to all of kx_found, and the groups that any of them leads, but not to kx_me.
+kx_signal() {
     for kx_f in $kx_found; do
         [ "$kx_f" != "$kx_me" ] || continue
-        kill "-$1" "-$kx_f"
+        [ "$1" = STOP ] || kill "-$1" "-$kx_f"
         kill "-$1" "$kx_f"
     done 2>/dev/null
 }

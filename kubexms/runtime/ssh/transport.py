@@ -69,7 +69,12 @@ class SshTransport:
         return connection
 
     def alive(self) -> bool:
-        return self._connection is not None and self._connection.is_active()
+        connection = self._connection
+        if connection is None:
+            return False
+        # its channels end a moment before the connection itself knows that it is lost
+        connection.join(0.2)
+        return connection.is_active() and connection.is_alive()
 
     def close(self) -> None:
         with self._lock:

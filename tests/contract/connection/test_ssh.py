@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -257,6 +258,8 @@ class Doorkeeper:
     def __init__(self, port: int, refused: int) -> None:
         self._port, self._refused = port, refused
         self.calls = 0
+        self._connections: list[socket.socket] = []
+        self._copiers: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -273,11 +276,25 @@ class Doorkeeper:
                 caller.close()
                 continue
             inner = socket.create_connection(("127.0.0.1", self._port))
+            self._connections += [caller, inner]
             for source, sink in ((caller, inner), (inner, caller)):
-                threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+                thread = threading.Thread(target=_copy, args=(source, sink), daemon=True)
+                self._copiers.append(thread)
+                thread.start()
+
+    def cut(self) -> None:
+        """Break every connection, as a failing network does."""
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._listener.close()
+        self.cut()
+        for thread in self._copiers:
+            thread.join(5.0)
+        for connection in self._connections:
+            connection.close()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
@@ -376,13 +393,15 @@ def test_a_damaged_known_hosts_line_is_no_obstacle(sshd: Sshd, tmp_path: Path) -
     assert asks(sshd.target(known_hosts=known(tmp_path / "known", *junk, good)))
 
 
-def test_a_lost_connection_is_opened_again(sshd: Sshd) -> None:
-    connection = open_readonly(sshd.target())
+def test_a_lost_connection_is_opened_again(sshd: Sshd, known_anywhere: Path) -> None:
+    door = Doorkeeper(sshd.port, refused=0)
+    connection = open_readonly(sshd.target(port=door.port, known_hosts=known_anywhere))
     try:
         assert connection.ask([Fragment("emit 0 x")], deadline=30.0).answers[0].failure is None
-        ending = Fragment("kill -9 $PPID; sleep 5; emit 0 x")
+        threading.Timer(0.3, door.cut).start()
         with pytest.raises(Unreachable, match="lost while the host was being asked"):
-            connection.ask([ending], deadline=30.0)
+            connection.ask([Fragment("sleep 20; emit 0 x")], deadline=30.0)
         assert connection.ask([Fragment("emit 0 x")], deadline=30.0).answers[0].failure is None
     finally:
         connection.close()
+        door.close()
