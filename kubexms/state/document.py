@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue, ValidationError
-from sqlalchemy import Connection
+from pydantic import Field, JsonValue, ValidationError
+from sqlalchemy import Connection, select
 
 from kubexms.errors import StateError, StateVersionError
 from kubexms.spec.base import FrozenModel
@@ -38,10 +38,10 @@ class StateDocument(FrozenModel):
     workspace: str = "default"
     key: str
     """Hexadecimal; secret."""
-    steps: dict[str, StepState] = {}
-    hosts: dict[str, HostState] = {}
-    intents: dict[str, Intent] = {}
-    scopes: dict[str, OpenScope] = {}
+    steps: dict[str, StepState] = Field(default_factory=dict)
+    hosts: dict[str, HostState] = Field(default_factory=dict)
+    intents: dict[str, Intent] = Field(default_factory=dict)
+    scopes: dict[str, OpenScope] = Field(default_factory=dict)
     applied_plans: tuple[str, ...] = ()
     runs: tuple[RunRecord, ...] = ()
 
@@ -55,7 +55,7 @@ class ReadDocument:
     key: bytes
 
     def write(self, connection: Connection) -> None:
-        """Replace everything in the caller's transaction; results of runs are kept."""
+        """Replace everything in the caller's transaction. Results are kept for the runs that stay."""
         for table in CONTENT:
             if table is not RESULTS:
                 connection.execute(table.delete())
@@ -81,6 +81,7 @@ class ReadDocument:
             for r in self.runs
         ]
         put(connection, RUNS, rows)
+        connection.execute(RESULTS.delete().where(RESULTS.c.run.not_in(select(RUNS.c.id))))
 
 
 def write_document(snapshot: StateSnapshot, runs: Sequence[RunRecord], key: bytes) -> dict[str, JsonValue]:
@@ -99,6 +100,20 @@ def write_document(snapshot: StateSnapshot, runs: Sequence[RunRecord], key: byte
         "appliedPlans": list(snapshot.applied_plans),
         "runs": [run.to_json() for run in runs],
     }
+
+
+def check_push(current: StateMeta, pushed: StateMeta) -> None:
+    """Raises `StateError` for another lineage and for an older serial: such a document replaces nothing."""
+    if current.lineage != pushed.lineage:
+        raise StateError(
+            f"the document has lineage {pushed.lineage}, this state {current.lineage}",
+            detail="It belongs to another project. --force replaces this one by it.",
+        )
+    if pushed.serial < current.serial:
+        raise StateError(
+            f"the document has serial {pushed.serial}, older than this state's {current.serial}",
+            detail="Something was applied since it was pulled. --force goes back to it.",
+        )
 
 
 def read_document(document: Mapping[str, JsonValue]) -> ReadDocument:

@@ -75,9 +75,13 @@ def _try(handle: int) -> bool:
 def _sentence(holder: LockInfo | None) -> str:
     if holder is None:
         return "the state is locked by another run"
-    return f"the state is locked by {holder.who} since {holder.created:%Y-%m-%d %H:%M:%S %Z} for {holder.operation}"
+    since = f"{holder.created:%Y-%m-%d %H:%M:%S %Z}"
+    return f"the state is locked by {holder.who} since {since} for {holder.operation}"
 
 
 def _advice(holder: LockInfo | None) -> str:
     known = f" (process {holder.pid}, lock {holder.id})" if holder is not None else ""
-    return f"Wait for it{known}, or let kubexms wait with --lock-timeout. The lock is free as soon as that process ends."
+    return (
+        f"Wait for it{known}, or let kubexms wait with --lock-timeout. "
+        "The lock is free as soon as that process ends."
+    )

@@ -84,7 +84,7 @@ class OpenScope(FrozenModel):
     """A hook scope whose `pre` has begun and whose `post` has not run."""
 
     scope: str
-    """`module`, `module/task`, `module/task@host`, or `` for the pipeline; with `@host` for hooks on hosts."""
+    """`module`, `module/task`, `module/task@host`; empty for the pipeline; `@host` for hooks on hosts."""
     run: str
     at: datetime
 

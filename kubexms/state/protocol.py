@@ -42,7 +42,7 @@ class StateWriter(Protocol):
     def close_intent(
         self, record: StepRecord, *, run: str, entry: StepState | None = None, remove: bool = False
     ) -> None:
-        """The result: closes the intent, stores the result, and stores (or removes) the entry. One transaction.
+        """The result, in one transaction: it is stored, the intent closed, the entry stored (or removed).
 
         A failed step keeps its previous entry when `entry` is None; its intent is closed all the same.
         """
@@ -139,7 +139,11 @@ class StateStore(Protocol):
         ...
 
     def push(self, document: Mapping[str, JsonValue], *, force: bool = False) -> None:
-        """Replace the state. Refuses another lineage or a lower serial unless `force`; newer versions always."""
+        """Replace the state, under the lock and after a backup.
+
+        Raises `StateError` for another lineage or a lower serial unless `force`, `StateVersionError`
+        for a newer version, and `StateLocked`.
+        """
         ...
 
     def close(self) -> None:

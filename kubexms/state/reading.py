@@ -6,12 +6,14 @@ The tables are those of `schema`. Every `Reading` is one transaction and so one 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from kubexms.errors import StateError, StateVersionError
 from kubexms.spec.base import FrozenModel
@@ -28,6 +30,9 @@ from kubexms.state.model import (
     StepState,
 )
 
+if TYPE_CHECKING:
+    from kubexms.state.schema import Migration
+
 M = TypeVar("M", bound=FrozenModel)
 
 BUSY_SECONDS = 30.0
@@ -35,26 +40,77 @@ BUSY_SECONDS = 30.0
 
 
 @contextmanager
-def reading(path: Path, workspace: str) -> Iterator[Reading]:
-    """A consistent view of the file, which must exist. Raises `StateError`."""
-    try:
-        with contextlib.closing(
-            sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        ) as connection:
+def reading(
+    path: Path, workspace: str, *, migrations: Mapping[int, Migration] | None = None
+) -> Iterator[Reading]:
+    """A consistent view of the file, which must exist. Raises `StateError`.
+
+    A state of an older version is read from an upgraded copy in memory: reading changes no file.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = stack.enter_context(contextlib.closing(_connect(path)))
             connection.execute("BEGIN")
-            yield Reading(connection, path, workspace)
-    except (sqlite3.Error, OSError) as error:
-        raise trouble(path, error) from error
+            version = int(values_of(connection, path)["version"])
+            check_version(path, version)
+            if version < STATE_VERSION:
+                from kubexms.state.database import upgraded_copy
+
+                copy = upgraded_copy(connection, path, version, migrations)
+                connection = stack.enter_context(contextlib.closing(copy))
+            view = Reading(connection, path, workspace)
+        except (sqlite3.Error, OSError) as error:
+            raise trouble(path, error) from error
+        try:
+            yield view
+        except sqlite3.Error as error:
+            raise trouble(path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection that makes no file; where the directory cannot be written, one that needs none."""
+    mode = "mode=rw"
+    if not os.access(path.parent, os.W_OK) and not _unmerged(path):
+        # readers of a WAL database keep an index beside it; here nobody can, and so nobody writes
+        mode = "mode=ro&immutable=1"
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _unmerged(path: Path) -> bool:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def values_of(connection: sqlite3.Connection, path: Path) -> Mapping[str, str]:
+    """The table `meta`. Raises `StateError` where it is missing: the file was cut short or is another's."""
+    try:
+        found = dict(connection.execute("SELECT name, value FROM meta"))
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        found = {}
+    if not found.keys() >= {"version", "lineage", "serial", "key"}:
+        raise damaged(path, "it holds no state")
+    return found
+
+
+def damaged(path: Path, said: str) -> StateError:
+    """What to do about a file that cannot be read."""
+    return StateError(
+        f"the state {path} is damaged: {said}",
+        detail=f"Nothing was overwritten. The last copies are in {path.parent / 'backups'}: "
+        "put the newest good one in its place.",
+    )
 
 
 def trouble(path: Path, error: sqlite3.Error | OSError) -> StateError:
     """What the database says, turned into what a user can act on."""
     said = str(error) if isinstance(error, sqlite3.Error) else str(error.strerror)
     if "not a database" in said or "malformed" in said:
-        return StateError(
-            f"the state {path} is damaged: {said}",
-            detail=f"Nothing was overwritten. The last copies are in {path.parent / 'backups'}.",
-        )
+        return damaged(path, said)
     return StateError(f"cannot use the state {path}: {said}", detail="Is the disk full, or read-only?")
 
 
@@ -77,15 +133,13 @@ class Reading:
 
     def values(self) -> Mapping[str, str]:
         """The table `meta`."""
-        return dict(self.connection.execute("SELECT name, value FROM meta"))
+        return values_of(self.connection, self.path)
 
     def meta(self) -> StateMeta:
-        """Which state this is. Raises `StateVersionError`."""
+        """Which state this is."""
         values = self.values()
-        version = int(values["version"])
-        check_version(self.path, version)
         return StateMeta(
-            version=version,
+            version=int(values["version"]),
             lineage=values["lineage"],
             serial=int(values["serial"]),
             workspace=self.workspace,
@@ -119,8 +173,10 @@ class Reading:
 
     def run(self, prefix: str) -> tuple[RunRecord, tuple[StepRecord, ...]]:
         """The one run whose id begins so, with its results. Raises `StateError`."""
-        query = "SELECT id, data FROM runs WHERE substr(id, 1, ?) = ?"
+        query = "SELECT id, data FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id"
         found = self.connection.execute(query, (len(prefix), prefix)).fetchall()
+        if found and found[0][0] == prefix:
+            found = found[:1]  # the whole id, which may begin longer ones
         if not found:
             raise StateError(f"there is no run {prefix}", detail="`kubexms runs list` shows the runs.")
         if len(found) > 1:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, Index, Integer, MetaData, Table, Text
 
+from kubexms.errors import StateVersionError
 from kubexms.state.model import STATE_VERSION
 
 metadata = MetaData()
@@ -52,9 +53,18 @@ MIGRATIONS: Mapping[int, Migration] = {}
 """Layout -> what makes the next one of it. Layout 1 is the first."""
 
 
-def migrate(connection: Connection, found: int, migrations: Mapping[int, Migration] = MIGRATIONS) -> None:
-    """Bring a file from layout `found` to the current one, in the caller's transaction."""
+def migrate(connection: Connection, found: int, migrations: Mapping[int, Migration] | None = None) -> None:
+    """Bring a file from layout `found` to the current one, in the caller's transaction.
+
+    Raises `StateVersionError` if there is no way from there.
+    """
+    known = MIGRATIONS if migrations is None else migrations
     for version in range(found, STATE_VERSION):
-        migrations[version](connection)
+        if version not in known:
+            raise StateVersionError(
+                f"the state has version {version}, which this kubexms no longer reads",
+                detail="Apply once with a release between the one that wrote it and this one.",
+            )
+        known[version](connection)
     if found < STATE_VERSION:
         connection.execute(META.update().where(META.c.name == "version").values(value=str(STATE_VERSION)))

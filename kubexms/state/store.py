@@ -7,11 +7,13 @@ the first write will have only if that happens in the same process.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,9 @@ from kubexms.state.protocol import StateStore, StateWriter
 from kubexms.state.reading import Reading, reading
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
+
+    from kubexms.state.schema import Migration
 
 
 def open_store(directory: Path, workspace: str) -> StateStore:
@@ -41,12 +45,18 @@ def open_store(directory: Path, workspace: str) -> StateStore:
 
 
 class SqlStore:
-    """A `StateStore` over one SQLite file. Thread-safe."""
+    """A `StateStore` over one SQLite file. Thread-safe.
 
-    def __init__(self, directory: Path, workspace: str) -> None:
+    `migrations` (layout -> what makes the next of it) are those of `schema` unless given.
+    """
+
+    def __init__(
+        self, directory: Path, workspace: str, *, migrations: Mapping[int, Migration] | None = None
+    ) -> None:
         self._path = directory / f"{workspace}.db"
         self._lock_path = directory / f"{workspace}.lock"
         self._workspace = workspace
+        self._migrations = migrations
         self._engine: Engine | None = None
         self._guard = threading.Lock()
         self._fresh = StateMeta(lineage=str(uuid.uuid4()), serial=0, workspace=workspace)
@@ -63,7 +73,7 @@ class SqlStore:
     def ensure(self) -> None:
         """Make the file, if there is none."""
         if not self._path.exists():
-            self._writable()
+            self._create()
 
     def key(self) -> bytes:
         """The secret key for digests of sensitive values."""
@@ -106,8 +116,7 @@ class SqlStore:
             if self._path.exists():
                 self.meta()
                 back_up(self._path)
-            engine = self._writable()
-            with SqlWriter(engine) as writer:
+            with SqlWriter(self._writable(), self._path) as writer:
                 yield writer
 
     def unlock(self, lock_id: str) -> None:
@@ -117,7 +126,7 @@ class SqlStore:
             raise StateError(f"there is no lock {lock_id}", detail="Nothing holds the state under that id.")
         raise StateError(
             f"lock {lock_id} is held by process {holder.pid} of {holder.who}",
-            detail="The lock on a state file is free as soon as that process ends; end it, if it must not go on.",
+            detail="The lock is free as soon as that process ends; end it, if it must not go on.",
         )
 
     def pull(self) -> dict[str, JsonValue]:
@@ -131,24 +140,21 @@ class SqlStore:
 
     def push(self, document: Mapping[str, JsonValue], *, force: bool = False) -> None:
         """Replace the state by a document that `pull` gave."""
-        from kubexms.state.document import read_document
+        from kubexms.state.database import told
+        from kubexms.state.document import check_push, read_document
 
         read = read_document(document)
-        if self._path.exists():
-            current = self.meta()
-            known = bool(self.snapshot().steps)
-            if not force and known and current.lineage != read.snapshot.meta.lineage:
-                raise StateError(
-                    f"the document has lineage {read.snapshot.meta.lineage}, this state {current.lineage}",
-                    detail="It belongs to another project. --force replaces this one by it.",
-                )
-            if not force and known and read.snapshot.meta.serial < current.serial:
-                raise StateError(
-                    f"the document has serial {read.snapshot.meta.serial}, older than this state's {current.serial}",
-                    detail="Something was applied since it was pulled. --force goes back to it.",
-                )
-        with self._transaction() as connection:
-            read.write(connection)
+        now = datetime.now(UTC)
+        info = LockInfo(id=str(uuid.uuid4()), operation="state push", who="", created=now, pid=os.getpid())
+        self._make_directory()
+        with hold(self._lock_path, info, timeout=0.0):
+            if self._path.exists():
+                snapshot = self.snapshot()
+                if snapshot.steps and not force:
+                    check_push(snapshot.meta, read.snapshot.meta)
+                back_up(self._path)
+            with told(self._path), self._writable().begin() as connection:
+                read.write(connection)
 
     def close(self) -> None:
         """Release files; safe to call twice."""
@@ -165,38 +171,34 @@ class SqlStore:
         except OSError as error:
             raise StateError(f"cannot make the state's directory {directory}: {error.strerror}") from error
 
+    def _create(self) -> None:
+        from kubexms.state.database import create
+
+        self._make_directory()
+        create(
+            self._path,
+            {
+                "version": str(STATE_VERSION),
+                "lineage": self._fresh.lineage,
+                "serial": "0",
+                "key": self._fresh_key.hex(),
+            },
+        )
+
     def _writable(self) -> Engine:
-        """The engine, its tables made and migrated."""
-        with self._transaction():
-            pass
-        return self._open()
-
-    def _open(self) -> Engine:
+        """The engine of the file, which is made if need be and brought to the current layout."""
         # only writing needs SQLAlchemy, whose import takes longer than a plan of one host
-        from kubexms.state.database import open_engine
+        from kubexms.state.database import open_engine, upgrade
 
+        self.ensure()
         with self._guard:
             if self._engine is None:
-                self._engine = open_engine(self._path)
+                engine = open_engine(self._path)
+                upgrade(engine, self._path, self._migrations)
+                self._engine = engine
             return self._engine
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        from kubexms.state.database import transaction
-
-        self._make_directory()
-        fresh = {
-            "version": str(STATE_VERSION),
-            "lineage": self._fresh.lineage,
-            "serial": "0",
-            "key": self._fresh_key.hex(),
-        }
-        with transaction(self._open(), self._path, fresh) as connection:
-            yield connection
-
-    @contextmanager
     def _reading(self) -> Iterator[Reading]:
-        if self._path.stat().st_size == 0:
-            self._writable()
-        with reading(self._path, self._workspace) as view:
+        with reading(self._path, self._workspace, migrations=self._migrations) as view:
             yield view

@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Engine, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, Integer, Text, cast, select, update
 
 from kubexms.errors import StateError
 from kubexms.state.codec import model_of, text_of
+from kubexms.state.database import told
 from kubexms.state.model import HostState, Intent, OpenScope, RunRecord, StepRecord, StepState
 from kubexms.state.rows import drop, put
 from kubexms.state.schema import APPLIED, HOSTS, INTENTS, META, RESULTS, RUNS, SCOPES, STEPS
 
+RAISE_SERIAL = (
+    update(META).where(META.c.name == "serial").values(value=cast(cast(META.c.value, Integer) + 1, Text))
+)
+
+Act = Callable[[Connection], None]
+
+
+class _Request:
+    """One call that waits for its transaction."""
+
+    __slots__ = ("act", "content", "done", "error", "refusable")
+
+    def __init__(self, act: Act, content: bool, refusable: bool) -> None:
+        self.act = act
+        self.content = content
+        self.refusable = refusable
+        self.done = False
+        self.error: Exception | None = None
+
 
 class SqlWriter:
-    """A `StateWriter`. Thread-safe: calls take turns on one connection. Use as a context manager."""
+    """A `StateWriter`. Thread-safe. Use as a context manager; afterwards every call raises `StateError`.
 
-    def __init__(self, engine: Engine) -> None:
-        self._connection = engine.connect()
-        self._lock = threading.Lock()
+    One thread at a time writes. Whoever gets its turn carries out all calls that wait by then in one
+    transaction: a disk that takes a millisecond to sync takes it once for
+    all hosts that have just finished something.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._path = path
+        with told(path):
+            self._connection = engine.connect()
+        self._turn = threading.Lock()
+        self._waiting: deque[_Request] = deque()
         self._raised = False
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -33,37 +63,66 @@ class SqlWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
+        with self._turn:
+            self._closed = True
             self._connection.close()
 
-    def _write(self, act: Callable[[Connection], None]) -> None:
-        with self._lock:
-            try:
-                with self._connection.begin():
-                    if not self._raised:
-                        serial = self._connection.scalar(select(META.c.value).where(META.c.name == "serial"))
-                        value = str(int(serial or 0) + 1)
-                        self._connection.execute(
-                            update(META).where(META.c.name == "serial").values(value=value)
-                        )
-                    act(self._connection)
-            except SQLAlchemyError as error:
-                raise StateError(
-                    f"cannot write the state: {getattr(error, 'orig', error)}",
-                    detail="Is the disk full, or read-only?",
-                ) from error
-            self._raised = True
+    def _write(self, act: Act, *, content: bool = True, refusable: bool = False) -> None:
+        """Carry out `act`, durably.
+
+        `content`: it changes more than the history of runs. `refusable`: it may raise `StateError`.
+        """
+        request = _Request(act, content, refusable)
+        self._waiting.append(request)
+        with self._turn:
+            if not request.done:
+                group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                try:
+                    self._commit(group)
+                except StateError as error:
+                    for other in group:
+                        other.error = other.error or error
+                except BaseException:
+                    for other in group:
+                        other.error = other.error or StateError("writing the state was interrupted")
+                    raise
+                finally:
+                    for other in group:
+                        other.done = True
+        if request.error is not None:
+            raise request.error
+
+    def _commit(self, group: Sequence[_Request]) -> None:
+        if self._closed:
+            raise StateError(
+                "the lock on the state has been released",
+                detail="What ended after that is found out by the next plan.",
+            )
+        raising = not self._raised and any(request.content for request in group)
+        with told(self._path), self._connection.begin():
+            for request in group:
+                if not request.refusable:
+                    request.act(self._connection)
+                    continue
+                try:
+                    with self._connection.begin_nested():
+                        request.act(self._connection)
+                except StateError as error:
+                    request.error = error
+            if raising:
+                self._connection.execute(RAISE_SERIAL)
+        self._raised = self._raised or raising
 
     def begin_run(self, run: RunRecord, *, plan: Mapping[str, JsonValue] | None = None) -> None:
         """Record that a run starts."""
         text = json.dumps(plan) if plan is not None else None
         row = {"id": run.id, "started": run.started.isoformat(), "data": text_of(run), "plan": text}
-        self._write(lambda connection: put(connection, RUNS, [row]))
+        self._write(lambda connection: put(connection, RUNS, [row]), content=False)
 
     def finish_run(self, run: RunRecord) -> None:
         """Record how it ended."""
         row = {"id": run.id, "started": run.started.isoformat(), "data": text_of(run)}
-        self._write(lambda connection: put(connection, RUNS, [row]))
+        self._write(lambda connection: put(connection, RUNS, [row]), content=False)
 
     def open_intent(self, intent: Intent) -> None:
         """Before a step's first write."""
@@ -92,7 +151,7 @@ class SqlWriter:
     def record(self, records: Sequence[StepRecord], *, run: str) -> None:
         """Results of steps that never began."""
         if records:
-            self._write(lambda connection: _add_results(connection, records, run))
+            self._write(lambda connection: _add_results(connection, records, run), content=False)
 
     def put_steps(self, entries: Sequence[StepState]) -> None:
         """Store entries."""
@@ -118,7 +177,7 @@ class SqlWriter:
                 _move(connection, old, new)
 
         if pairs:
-            self._write(act)
+            self._write(act, refusable=True)
 
     def put_hosts(self, hosts: Sequence[HostState]) -> None:
         """Store hosts."""
