@@ -22,10 +22,11 @@ from kubexms.cli.options import (
 @click.command()
 @project_options
 @selection_options
+@click.option("-v", "--verbose", is_flag=True, help="Also what is pending, untracked, behind or unknown.")
 @expand_option
 @output_options
 @pass_app
-def drift(app: App, /, expand: bool, as_json: bool, **options: Any) -> int:
+def drift(app: App, /, verbose: bool, expand: bool, as_json: bool, **options: Any) -> int:
     """Say what changed on hosts since the last apply, whatever the documents say now.
 
     Silent and 0 when nothing did. Exits with 2 for drift, with 3 if there is none but hosts did not
@@ -46,5 +47,5 @@ def drift(app: App, /, expand: bool, as_json: bool, **options: Any) -> int:
 
         app.write(document(drift_json(report)))
     else:
-        app.write(drift_text(report, app.paint(), expand=expand))
+        app.write(drift_text(report, app.paint(), expand=expand, verbose=verbose))
     return report.exit_code

@@ -171,7 +171,7 @@ class Chosen:
 
 
 def settings_for(app: App, options: PlanOptions, parallelism: int | None = None) -> Settings:
-    """How to open the project of a plan; paths are relative to the directory of `-C`."""
+    """How to open the project of a plan; paths stay relative to the directory of `-C`."""
     from kubexms.services.project import Settings
 
     return Settings(
@@ -179,7 +179,7 @@ def settings_for(app: App, options: PlanOptions, parallelism: int | None = None)
         files=tuple(Path(name) for name in options.files),
         environment=options.environment,
         variables=options.variables,
-        var_files=tuple(app.path(name) for name in options.var_files),
+        var_files=tuple(Path(name) for name in options.var_files),
         environ=app.environ,
         parallelism=parallelism,
         untrusted=options.untrusted,

@@ -105,6 +105,20 @@ def remove(app: App, /, globs: tuple[str, ...], lock_timeout: float, **options: 
     app.write("".join(f"Forgot {address}\n" for address in gone))
 
 
+@state.command("accept")
+@click.argument("glob")
+@project_options
+@lock_option
+@pass_app
+def accept(app: App, /, glob: str, lock_timeout: float, **options: Any) -> None:
+    """Take interrupted steps as done, after looking at their hosts."""
+    from kubexms.services.state import accept as accept_steps
+
+    with _project(app, options, writes=True) as project:
+        taken = accept_steps(project, glob, lock_timeout=lock_timeout)
+    app.write("".join(f"Accepted {address}\n" for address in taken))
+
+
 @state.command("forget")
 @click.option("--host", "host", required=True, help="The host to forget.")
 @project_options

@@ -43,7 +43,7 @@ def test_options_reach_the_services() -> None:
     (settings,), (options,) = services.settings, services.options
     assert settings.root == Path("/p")
     assert settings.files == (Path("a.yaml"), Path("b.yaml"))
-    assert settings.var_files == (Path("/p/v.yaml"),)
+    assert settings.var_files == (Path("v.yaml"),)
     assert (settings.environment, settings.parallelism, settings.untrusted) == ("prod", 7, True)
     assert settings.variables == {"x": "3"}
     assert options == PlanOptions(

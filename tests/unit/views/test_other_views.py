@@ -242,6 +242,9 @@ def test_a_clean_fleet_says_nothing() -> None:
     quiet = FakeDrift(behind=("n1",), untracked=("a/b/c@n1",), maintenance={"n3": "disks"})
     assert drift_text(quiet) == ""
     assert drift_json(quiet)["behind"] == ["n1"]
+    told = drift_text(quiet, verbose=True)
+    assert "Untracked: never applied:\n  a/b/c@n1\n" in told
+    assert told.endswith("No drift.\n")
 
 
 def test_drift_shows_what_was_applied_and_what_is_there() -> None:
