@@ -65,13 +65,8 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
         state = read_state(record)
         if isinstance(state, Observation):
             return state
-        attributes: dict[str, JsonValue] = {
-            "type": state.type,
-            "mode": state.mode,
-            "owner": state.named(spec.owner),
-            "group": state.named_group(spec.group),
-        }
-        return Observation.present(attributes, {"target": state.target} if state.target else None)
+        extra: dict[str, JsonValue] = {"target": state.target} if state.target else {}
+        return Observation.present(state.attributes(spec.owner, spec.group), extra)
 
     def desired(self, spec: DirectorySpec) -> Attributes | None:
         if spec.state == "absent":

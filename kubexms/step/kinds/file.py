@@ -14,7 +14,7 @@ from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, TEMPLATE_FILE, Asset
 from kubexms.step.contract import ActionKind, ChangeRequest, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
-from kubexms.step.kinds._shell.atomic import functions, ownership, permissions
+from kubexms.step.kinds._shell.atomic import functions, ownership, permissions, removal, restoration
 from kubexms.step.kinds._shell.survey import Question, read_state, survey
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
@@ -124,22 +124,15 @@ class FileExecutor(StepExecutor[FileSpec]):
             return state
         if state.unreadable and _sha256(spec) is not None:
             return Observation.unknown("permission denied: the file cannot be read")
-        attributes: dict[str, JsonValue] = {"type": state.type}
         extra: dict[str, JsonValue] = {"size": state.size}
-        if state.type == "file" and state.sha256 is not None:
-            attributes["sha256"] = state.sha256
         if state.type == "symlink":
             extra["target"] = state.target
-        else:
-            attributes["mode"] = state.mode
-        attributes["owner"] = state.named(spec.owner)
-        attributes["group"] = state.named_group(spec.group)
         if state.content is not None:
             try:
                 extra["content"] = state.content.decode("utf-8")
             except UnicodeDecodeError:
                 extra["binary"] = True
-        return Observation.present(attributes, extra)
+        return Observation.present(state.attributes(spec.owner, spec.group), extra)
 
     def desired(self, spec: FileSpec) -> Attributes | None:
         if spec.state == "absent":
@@ -179,7 +172,7 @@ class FileExecutor(StepExecutor[FileSpec]):
     def action(self, spec: FileSpec, request: ChangeRequest) -> Action:
         path = quote(spec.path)
         if spec.state == "absent":
-            return Action(functions(spec.path) + _REMOVE.format(path=path), backup=(spec.path,))
+            return Action(functions(spec.path) + removal(spec.path), backup=(spec.path,))
         if (
             request.action is ActionKind.UPDATE
             and request.changed
@@ -209,20 +202,12 @@ class FileExecutor(StepExecutor[FileSpec]):
         return Action("\n".join(lines) + "\n", {"content": payload}, backup=(spec.path,), timeout=3600.0)
 
     def undo(self, spec: FileSpec, prior: Observation) -> Action | None:
-        path = quote(spec.path)
         if prior.presence is not Presence.PRESENT:
-            return Action(functions(spec.path) + _REMOVE.format(path=path))
+            return Action(functions(spec.path) + removal(spec.path))
         if prior.attributes.get("type") not in ("file", "symlink"):
             return None
-        return Action(functions(spec.path) + _restore(path, prior.attributes, prior.extra.get("target")))
+        return Action(functions(spec.path) + restoration(spec.path, prior))
 
-
-_REMOVE = """\
-if [ -d {path} ] && [ ! -L {path} ]; then fail {path} "is a directory: use the kind 'directory'"; fi
-rm -f -- {path}
-d={path}
-flush "${{d%/*}}/"
-"""
 
 _CLEAR = """\
 if [ -d {path} ] && [ ! -L {path} ]; then rmdir -- {path}
@@ -235,20 +220,6 @@ def _validation(command: str) -> str:
     return (
         f"status=0; file=$t sh -c {script} >&2 </dev/null || status=$?\n"
         '[ "$status" -eq 0 ] || fail "the validation command refused the new content: exit status $status"'
-    )
-
-
-def _restore(path: str, attributes: Attributes, target: JsonValue) -> str:
-    """Bytes from the backup (without one they were never changed), then mode and owner as they were."""
-    if attributes.get("type") == "symlink":
-        return f'begin {path}\nrm -f "$t"\nln -s -- {quote(str(target))} "$t"\ncommit\n'
-    who = ownership(str(attributes["owner"]), str(attributes["group"]))
-    return (
-        f"begin {path}\n"
-        'if [ -f "$KX_BACKUP/0" ]; then cat <"$KX_BACKUP/0" >"$t"\n'
-        'elif [ -f "$p" ]; then cat <"$p" >"$t"\n'
-        'else fail "$p is gone, and there is no backup of it"; fi\n'
-        f"permit {quote(who)} {quote(str(attributes['mode']))}\ncommit\n"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from kubexms.step.observation import Observation
 from kubexms.step.shell import quote
 
 _FUNCTIONS = """\
@@ -97,3 +98,31 @@ def permissions(path: str, mode: str | None, owner: str | None, group: str | Non
     if mode is not None:
         lines.append(f"chmod {mode} {quote(path)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def removal(path: str) -> str:
+    """Removes a file or link, never a directory. Needs `functions`."""
+    name = quote(path)
+    return (
+        f"if [ -d {name} ] && [ ! -L {name} ]; then\n"
+        f"    fail {name} \"is a directory: use the kind 'directory'\"\nfi\n"
+        f'rm -f -- {name}\nd={name}\nflush "${{d%/*}}/"\n'
+    )
+
+
+def restoration(path: str, prior: Observation) -> str:
+    """Puts back a file, or a link, as `PathState.attributes` told of it. Needs `functions`.
+
+    The bytes come from the backup; without one they were never changed.
+    """
+    name, seen = quote(path), prior.attributes
+    if seen.get("type") == "symlink":
+        return f'begin {name}\nrm -f "$t"\nln -s -- {quote(str(prior.extra.get("target")))} "$t"\ncommit\n'
+    who = ownership(str(seen["owner"]), str(seen["group"]))
+    return (
+        f"begin {name}\n"
+        'if [ -f "$KX_BACKUP/0" ]; then cat <"$KX_BACKUP/0" >"$t"\n'
+        'elif [ -f "$p" ]; then cat <"$p" >"$t"\n'
+        'else fail "$p is gone, and there is no backup of it"; fi\n'
+        f"permit {quote(who)} {quote(str(seen['mode']))}\ncommit\n"
+    )

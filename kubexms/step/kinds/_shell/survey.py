@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from kubexms.runtime.protocol import Record
 from kubexms.step.observation import Observation
 from kubexms.step.shell import quote, words
@@ -169,6 +171,15 @@ class PathState:
     content: bytes | None = None
     target: str | None = None
     unreadable: bool = False
+
+    def attributes(self, owner: str | None, group: str | None) -> dict[str, JsonValue]:
+        """What is compared, by the names that `file` and `directory` use; a link has no mode of its own."""
+        found: dict[str, JsonValue] = {"type": self.type}
+        if self.sha256 is not None:
+            found["sha256"] = self.sha256
+        if self.type != "symlink":
+            found["mode"] = self.mode
+        return {**found, "owner": self.named(owner), "group": self.named_group(group)}
 
     def named(self, owner: str | None) -> str:
         """The owner in the terms in which `owner` is given: an id for an id, else a name."""
