@@ -158,12 +158,17 @@ class KernelModuleExecutor(StepExecutor[KernelModuleSpec]):
     def undo(self, spec: KernelModuleSpec, prior: Observation) -> Action | None:
         """Our files go; the module is unloaded or loaded again as it was. One in use stays, said so."""
         name = spec.canonical
+        listed = prior.extra.get("listedIn")
+        existed = (
+            isinstance(listed, list) and spec.load_file in listed,
+            bool(prior.attributes.get("params")),
+        )
         script = SBIN + PUT
         for index, path in enumerate((spec.load_file, spec.options_file)):
-            script += (
-                f'if [ -e "$KX_BACKUP/{index}" ]; then kx_put {path} 0644 <"$KX_BACKUP/{index}"; '
-                f"else rm -f {path}; fi\n"
-            )
+            # without a file before, a backup can only be what an interrupted run of ours had written
+            copy = f'"$KX_BACKUP/{index}"'
+            back = f"if [ -e {copy} ]; then kx_put {path} 0644 <{copy}; fi\n"
+            script += back if existed[index] else f"rm -f {path}\n"
         if prior.presence is Presence.PRESENT and prior.attributes.get("loaded") is True:
             return Action(script + f"[ -d /sys/module/{name} ] || modprobe {name}\n")
         script += (

@@ -172,9 +172,9 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
         answer, every = fields_of(record), lists_of(record)
         kept = "file" in answer
         if spec.state == "absent":
-            return Observation.present({"file": spec.conf}) if kept else Observation.absent()
+            return Observation.present({"file": spec.conf}, {"kept": True}) if kept else Observation.absent()
         if "value" not in answer and not spec.ignore_missing:
-            return Observation.absent({"missing": f"/proc/sys/{spec.proc}"})
+            return Observation.absent({"missing": f"/proc/sys/{spec.proc}", "kept": kept})
         attributes: dict[str, JsonValue] = {"value": answer.get("value", MISSING)}
         assigned = [entry.partition("\t")[::2] for entry in every.get("set", ())]
         attributes["persistent"] = assigned[-1][0] if assigned else None
@@ -182,7 +182,7 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
             # nothing assigns it, so what runs is the kernel's own default: a smaller line would lower it
             attributes["persistent"] = attributes["value"]
         attributes["overriddenBy"] = self._winner(spec, assigned)
-        return Observation.present(attributes, {"setBy": assigned[-1][1]} if assigned else None)
+        return Observation.present(attributes, {"setBy": assigned[-1][1] if assigned else None, "kept": kept})
 
     @staticmethod
     def _winner(spec: SysctlSpec, assigned: Sequence[tuple[str, str]]) -> str | None:
@@ -243,7 +243,7 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
         """The file as it was, and the value that ran."""
         proc = quote(f"/proc/sys/{spec.proc}")
         was = prior.attributes.get("value") if prior.presence is Presence.PRESENT else None
-        script = PUT + restore(spec.conf, existed=True)
+        script = PUT + restore(spec.conf, existed=prior.extra.get("kept") is True)
         if spec.state == "present":
             known = f"printf '%s\\n' {quote(was)}" if isinstance(was, str) and was != MISSING else "false"
             script += (

@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Record
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._shell.etc_files import PUT, fields_of, put
+from kubexms.step.kinds._shell.etc_files import PUT, fields_of, put, restore
 from kubexms.step.observation import Attributes, Observation
 from kubexms.step.shell import quote
 
@@ -53,7 +53,7 @@ class TimezoneExecutor(OneByOne[TimezoneSpec]):
         if "copy" in answer:
             zone = spec.timezone if answer["copy"] == "same" else "a copy of another zone"
         file = answer.get("file")
-        extra: dict[str, JsonValue] = {"link": answer.get("link"), "file": file}
+        extra: dict[str, JsonValue] = {"link": answer.get("link"), "file": file, "copy": "copy" in answer}
         if file is not None and file != zone and not {file, zone} <= _UTC:
             zone = f"{zone}, in /etc/timezone: {file or 'nothing'}"
         return Observation.present({"timezone": zone}, extra)
@@ -82,10 +82,7 @@ class TimezoneExecutor(OneByOne[TimezoneSpec]):
         if isinstance(link, str):
             script += _link(link if link.startswith(("/", ".")) else ZONES + link)
         else:
-            script += (
-                "rm -f /etc/localtime\n"
-                'if [ -e "$KX_BACKUP/0" ]; then kx_put /etc/localtime 0644 <"$KX_BACKUP/0"; fi\n'
-            )
+            script += restore("/etc/localtime", existed=prior.extra.get("copy") is True)
         if isinstance(file, str):
             script += put("/etc/timezone", f"{file}\n")
         return Action(script)

@@ -92,6 +92,11 @@ save() {
 }
 # make: the account that the variables describe; nested and system are 1 or empty
 make() {
+  if known "$name" >/dev/null; then
+    alter
+    [ -z "$nested" ] || nest
+    return
+  fi
   h=${home:-/home/$name}
   [ -z "$nested" ] || [ -e "$h" ] || printf '%s' "$h" >"$KX_BACKUP/home"
   if command -v useradd >/dev/null; then
