@@ -15,8 +15,8 @@ from kubexms.cli.options import (
     expand_option,
     lock_option,
     output_options,
+    own_project_options,
     plan_options,
-    project_options,
     recorded,
     selection_options,
     settings_for,
@@ -49,7 +49,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("planfile", required=False, metavar="[PLANFILE]")
-@project_options
+@own_project_options
 @selection_options
 @change_options
 @_run_options
@@ -81,7 +81,7 @@ def apply(
 
 
 @click.command()
-@project_options
+@own_project_options
 @selection_options
 @change_options
 @_run_options

@@ -32,6 +32,8 @@ _PROJECT = (
         "--var-file", "var_files", multiple=True, metavar="FILE", help="Give variables from a file."
     ),
     click.option("--parallelism", type=click.IntRange(1, 1000), metavar="N", help="Hosts worked on at once."),
+)
+_TRUST = (
     click.option(
         "--untrusted",
         is_flag=True,
@@ -111,8 +113,10 @@ def _together(decorators: tuple[Callable[[Any], Any], ...]) -> Callable[[F], F]:
     return decorate
 
 
-project_options = _together(_PROJECT)
+project_options = _together((*_PROJECT, *_TRUST))
 """Which project, with which variables."""
+own_project_options = _together(_PROJECT)
+"""The same for what changes hosts: who applies documents trusts them."""
 selection_options = _together(_SELECTION)
 """Which part of it."""
 change_options = _together(_CHANGES)

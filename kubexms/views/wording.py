@@ -26,7 +26,7 @@ LEGEND: Mapping[ActionKind, str] = {
     ActionKind.FORGET: "forget: no longer managed, left as it is",
 }
 
-_OUTCOMES: Mapping[ActionKind, str] = {
+OUTCOMES: Mapping[ActionKind, str] = {
     ActionKind.NO_OP: "is as it should be",
     ActionKind.CREATE: "will be created",
     ActionKind.UPDATE: "will be updated in-place",
@@ -48,7 +48,7 @@ def outcome(change: Change) -> str:
     """What follows the address: `will be created`."""
     if change.action is ActionKind.REPLACE and change.reason is Reason.REPLACE_REQUESTED:
         return "will be replaced, as requested"
-    return _OUTCOMES[change.action]
+    return OUTCOMES[change.action]
 
 
 def reason(change: Change) -> str:
