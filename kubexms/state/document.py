@@ -6,7 +6,7 @@ tell versions by them. The key for digests of sensitive values is part of it: tr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, JsonValue, ValidationError
@@ -27,6 +27,8 @@ from kubexms.state.model import (
 )
 from kubexms.state.rows import put
 from kubexms.state.schema import APPLIED, CONTENT, HOSTS, INTENTS, META, RESULTS, RUNS, SCOPES, STEPS
+
+KEY_BYTES = 32
 
 
 class StateDocument(FrozenModel):
@@ -116,17 +118,43 @@ def check_push(current: StateMeta, pushed: StateMeta) -> None:
         )
 
 
-def read_document(document: Mapping[str, JsonValue]) -> ReadDocument:
-    """Check a document. Raises `StateVersionError` for a newer one, `StateError` for one that is none."""
+Upgrade = Callable[[dict[str, JsonValue]], dict[str, JsonValue]]
+UPGRADES: Mapping[int, Upgrade] = {}
+"""Version of a document -> what makes the next one of it. Version 1 is the first."""
+
+
+def read_document(
+    document: Mapping[str, JsonValue], upgrades: Mapping[int, Upgrade] | None = None
+) -> ReadDocument:
+    """Check a document, after upgrading an older one.
+
+    Raises `StateVersionError` for a version that is not known, `StateError` for what is no document.
+    """
+    known = UPGRADES if upgrades is None else upgrades
     version = document.get("version")
-    if isinstance(version, int) and version > STATE_VERSION:
-        raise StateVersionError(
-            f"the document has version {version}, and this kubexms knows versions up to {STATE_VERSION}",
-            detail="It was written by a newer kubexms: use that one. Nothing was changed.",
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise StateError(
+            "this is not a state document: it has no version", detail="`kubexms state pull` makes one."
         )
+    current = dict(document)
+    while version != STATE_VERSION:
+        if version > STATE_VERSION:
+            raise StateVersionError(
+                f"the document has version {version}, and this kubexms knows versions up to {STATE_VERSION}",
+                detail="It was written by a newer kubexms: use that one. Nothing was changed.",
+            )
+        if version not in known:
+            raise StateVersionError(
+                f"the document has version {version}, which this kubexms cannot read",
+                detail="Push it with a release between that one and this one. Nothing was changed.",
+            )
+        version += 1
+        current = {**known[version - 1](current), "version": version}
     try:
-        read = StateDocument.from_json(dict(document))
+        read = StateDocument.from_json(current)
         key = bytes.fromhex(read.key)
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"it has {len(key)} bytes instead of {KEY_BYTES}")
     except (ValidationError, ValueError) as error:
         problem = error.errors()[0] if isinstance(error, ValidationError) else None
         where = ".".join(map(str, problem["loc"])) if problem else "key"

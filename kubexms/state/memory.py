@@ -1,0 +1,293 @@
+"""A state in memory: for tests, and for looking at a pulled document without a file."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from kubexms.errors import StateError, StateLocked
+from kubexms.state.model import (
+    HostState,
+    Intent,
+    LockInfo,
+    OpenScope,
+    RunRecord,
+    StateMeta,
+    StateSnapshot,
+    StepRecord,
+    StepState,
+)
+from kubexms.state.protocol import StateWriter
+
+T = TypeVar("T")
+
+
+class _Content:
+    """Everything, in dictionaries."""
+
+    def __init__(self, workspace: str) -> None:
+        self.meta = StateMeta(lineage=str(uuid.uuid4()), serial=0, workspace=workspace)
+        self.key = secrets.token_bytes(32)
+        self.steps: dict[str, StepState] = {}
+        self.hosts: dict[str, HostState] = {}
+        self.intents: dict[str, Intent] = {}
+        self.scopes: dict[str, OpenScope] = {}
+        self.applied: set[str] = set()
+        self.runs: dict[str, RunRecord] = {}
+        self.results: dict[str, list[StepRecord]] = {}
+
+
+class MemoryStore:
+    """A `StateStore` that ends with the process. Thread-safe; its lock is among threads only."""
+
+    def __init__(
+        self,
+        workspace: str = "default",
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._content = _Content(workspace)
+        self._guard = threading.RLock()
+        self._holder: LockInfo | None = None
+        self._sleep = sleep
+        self._clock = clock
+
+    def meta(self) -> StateMeta:
+        """Which state this is."""
+        with self._guard:
+            return self._content.meta
+
+    def ensure(self) -> None:
+        """It is there."""
+
+    def key(self) -> bytes:
+        """The secret key for digests of sensitive values."""
+        return self._content.key
+
+    def snapshot(self) -> StateSnapshot:
+        """Everything a plan needs, from one consistent reading."""
+        with self._guard:
+            content = self._content
+            return StateSnapshot.model_construct(
+                meta=content.meta,
+                steps=_sorted(content.steps),
+                hosts=_sorted(content.hosts),
+                intents=_sorted(content.intents),
+                scopes=_sorted(content.scopes),
+                applied_plans=tuple(sorted(content.applied)),
+            )
+
+    @contextmanager
+    def lock(
+        self, info: LockInfo, *, timeout: float, waiting: Callable[[LockInfo], None] | None = None
+    ) -> Iterator[StateWriter]:
+        """Hold the lock and write; there is nothing to back up."""
+        self._acquire(info, timeout, waiting)
+        writer = MemoryWriter(self._content, self._guard)
+        try:
+            yield writer
+        finally:
+            writer.closed = True
+            with self._guard:
+                self._holder = None
+
+    def _acquire(self, info: LockInfo, timeout: float, waiting: Callable[[LockInfo], None] | None) -> None:
+        deadline = self._clock() + timeout
+        told = False
+        while True:
+            with self._guard:
+                holder = self._holder
+                if holder is None:
+                    self._holder = info
+                    return
+            if self._clock() >= deadline:
+                raise StateLocked(f"the state is locked by {holder.who} for {holder.operation}")
+            if not told and waiting is not None:
+                waiting(holder)
+                told = True
+            self._sleep(0.05)
+
+    def unlock(self, lock_id: str) -> None:
+        """Refuse: the holder is a thread of this process."""
+        holder = self._holder
+        if holder is None or holder.id != lock_id:
+            raise StateError(f"there is no lock {lock_id}", detail="Nothing holds the state under that id.")
+        raise StateError(f"lock {lock_id} is held by this process")
+
+    def runs(self, *, limit: int = 50) -> Sequence[RunRecord]:
+        """Runs, newest first."""
+        with self._guard:
+            newest = sorted(self._content.runs.values(), key=lambda run: (run.started, run.id), reverse=True)
+        return tuple(newest[:limit])
+
+    def run(self, run_id: str) -> tuple[RunRecord, Sequence[StepRecord]]:
+        """One run, named by an unambiguous prefix of its id, with its results."""
+        with self._guard:
+            runs = self._content.runs
+            found = [run_id] if run_id in runs else [key for key in runs if key.startswith(run_id)]
+            if not found:
+                raise StateError(f"there is no run {run_id}", detail="`kubexms runs list` shows the runs.")
+            if len(found) > 1:
+                raise StateError(f"there are {len(found)} runs with ids that begin with {run_id}")
+            return runs[found[0]], tuple(self._content.results.get(found[0], ()))
+
+    def pull(self) -> dict[str, JsonValue]:
+        """The whole state as one versioned JSON document."""
+        from kubexms.state.document import write_document
+
+        with self._guard:
+            runs = sorted(self._content.runs.values(), key=lambda run: (run.started, run.id))
+            return write_document(self.snapshot(), runs, self._content.key)
+
+    def push(self, document: Mapping[str, JsonValue], *, force: bool = False) -> None:
+        """Replace the state by a document that `pull` gave."""
+        from kubexms.state.document import check_push, read_document
+
+        read = read_document(document)
+        with self._guard:
+            if self._holder is not None:
+                raise StateLocked(f"the state is locked by {self._holder.who} for {self._holder.operation}")
+            content = self._content
+            if content.steps and not force:
+                check_push(content.meta, read.snapshot.meta)
+            content.meta = read.snapshot.meta.model_copy(update={"workspace": content.meta.workspace})
+            content.key = read.key
+            content.steps = dict(read.snapshot.steps)
+            content.hosts = dict(read.snapshot.hosts)
+            content.intents = dict(read.snapshot.intents)
+            content.scopes = dict(read.snapshot.scopes)
+            content.applied = set(read.snapshot.applied_plans)
+            content.runs = {run.id: run for run in read.runs}
+            content.results = {key: found for key, found in content.results.items() if key in content.runs}
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class MemoryWriter:
+    """The `StateWriter` of a `MemoryStore`."""
+
+    def __init__(self, content: _Content, guard: threading.RLock) -> None:
+        self._content = content
+        self._guard = guard
+        self._raised = False
+        self.closed = False
+        """The lock has been released."""
+
+    @contextmanager
+    def _writing(self, *, content: bool = True) -> Iterator[_Content]:
+        with self._guard:
+            if self.closed:
+                raise StateError("the lock on the state has been released")
+            yield self._content
+            if content and not self._raised:
+                meta = self._content.meta
+                self._content.meta = meta.model_copy(update={"serial": meta.serial + 1})
+                self._raised = True
+
+    def begin_run(self, run: RunRecord, *, plan: Mapping[str, JsonValue] | None = None) -> None:
+        """Record that a run starts; the plan is not kept."""
+        with self._writing(content=False) as content:
+            content.runs[run.id] = run
+
+    def finish_run(self, run: RunRecord) -> None:
+        """Record how it ended."""
+        with self._writing(content=False) as content:
+            content.runs[run.id] = run
+
+    def open_intent(self, intent: Intent) -> None:
+        """Before a step's first write."""
+        with self._writing() as content:
+            content.intents[intent.address] = intent
+
+    def close_intent(
+        self, record: StepRecord, *, run: str, entry: StepState | None = None, remove: bool = False
+    ) -> None:
+        """The result, and the entry with it."""
+        with self._writing() as content:
+            content.intents.pop(record.address, None)
+            content.results.setdefault(run, []).append(record)
+            if remove:
+                content.steps.pop(record.address, None)
+            elif entry is not None:
+                content.steps[entry.address] = entry
+
+    def keep_intent(self, record: StepRecord, *, run: str) -> None:
+        """A result whose intent stays open."""
+        self.record([record], run=run)
+
+    def record(self, records: Sequence[StepRecord], *, run: str) -> None:
+        """Results of steps that never began."""
+        with self._writing(content=False) as content:
+            content.results.setdefault(run, []).extend(records)
+
+    def put_steps(self, entries: Sequence[StepState]) -> None:
+        """Store entries."""
+        if entries:
+            with self._writing() as content:
+                content.steps.update({entry.address: entry for entry in entries})
+
+    def remove_steps(self, addresses: Sequence[str]) -> None:
+        """Forget addresses, and what was begun on them."""
+        if addresses:
+            with self._writing() as content:
+                for address in addresses:
+                    content.steps.pop(address, None)
+                    content.intents.pop(address, None)
+
+    def move(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Rename addresses, all or none."""
+        if not pairs:
+            return
+        with self._writing() as content:
+            steps, intents = dict(content.steps), dict(content.intents)
+            for old, new in pairs:
+                if old not in steps:
+                    raise StateError(f"{old} is not in the state")
+                if new in steps:
+                    raise StateError(f"{new} is in the state already")
+                steps[new] = steps.pop(old).model_copy(update={"address": new})
+                if old in intents:
+                    intents[new] = intents.pop(old).model_copy(update={"address": new})
+            content.steps, content.intents = steps, intents
+
+    def put_hosts(self, hosts: Sequence[HostState]) -> None:
+        """Store hosts."""
+        if hosts:
+            with self._writing() as content:
+                content.hosts.update({host.name: host for host in hosts})
+
+    def remove_host(self, name: str) -> None:
+        """Forget a host and every address on it."""
+        with self._writing() as content:
+            for table in (content.steps, content.intents):
+                for address in [key for key in table if key.rpartition("@")[2] == name]:
+                    table.pop(address)
+            content.hosts.pop(name, None)
+
+    def open_scope(self, scope: OpenScope) -> None:
+        """A hook scope begins."""
+        with self._writing() as content:
+            content.scopes[scope.scope] = scope
+
+    def close_scope(self, scope: str) -> None:
+        """Its `post` has run."""
+        with self._writing() as content:
+            content.scopes.pop(scope, None)
+
+    def mark_applied(self, plan_digest: str) -> None:
+        """A saved plan applies once."""
+        with self._writing() as content:
+            content.applied.add(plan_digest)
+
+
+def _sorted(table: Mapping[str, T]) -> dict[str, T]:
+    return dict(sorted(table.items()))
