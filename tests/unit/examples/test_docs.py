@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import shlex
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from kubexms.runtime.connect import run_local_command
 from kubexms.step.registry import default_registry
 from tests.unit.examples.markdown import ROOT, Block, anchors, blocks, links, pages
 
+SHELL = {"|", "||", "&&", ";", ">", ">>", "<"}
 HEAD = "apiVersion: kubexms.io/v1alpha1\nkind: {kind}\nmetadata: {{name: page}}\nspec:\n"
 ANYBODY = HEAD.format(kind="Inventory") + (
     "  roles: {web: {}, node: {}, demo: {}, db: {}}\n"
@@ -43,16 +45,22 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
 
 def _as_pipeline(block: Block) -> str:
     """A list of steps becomes a task of a pipeline that declares the variables that steps name."""
-    assert isinstance(yaml.safe_load(block.text), list), f"{block}: neither a document nor a list of steps"
+    steps = yaml.safe_load(block.text)
+    assert isinstance(steps, list), f"{block}: neither a document nor a list of steps"
+    there = {step["name"] for step in steps}
+    watched = {name for step in steps for on in ("restartOn", "reloadOn") for name in step.get(on, [])}
+    stubs = [f"- {{name: {name}, kind: file, path: /etc/{name}}}\n" for name in sorted(watched - there)]
     variables = "  variables: {release: {type: string, default: a}}\n"
     modules = "  modules:\n    - name: m\n      tasks:\n        - name: t\n          steps:\n"
-    return HEAD.format(kind="Pipeline") + variables + modules + textwrap.indent(block.text, " " * 12)
+    listed = textwrap.indent("".join(stubs) + block.text, " " * 12)
+    return HEAD.format(kind="Pipeline") + variables + modules + listed
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
 def test_commands_exist(block: Block) -> None:
     for line in block.text.splitlines():
-        words = shlex.split(line, comments=True)
+        words = list(itertools.takewhile(lambda word: word not in SHELL, shlex.split(line, comments=True)))
+        words = [word for word in words if not word.startswith(">")]
         if words and words[0] == "kubexms":
             _check_command(words[1:], line)
 
