@@ -92,9 +92,12 @@ kx_end() {
     kx_signal "$1"
 }
 
-# kx_signal SIGNAL: to all of kx_found, and the groups that any of them leads, but not to kx_me.
+# kx_signal SIGNAL: to all of kx_found, and the groups that any of them leads, but not to kx_me. Children
+# come first: once their parent is gone, this shell may be told that its work is over.
 kx_signal() {
-    for kx_f in $kx_found; do
+    kx_last=
+    for kx_f in $kx_found; do kx_last="$kx_f $kx_last"; done
+    for kx_f in $kx_last; do
         [ "$kx_f" != "$kx_me" ] || continue
         [ "$1" = STOP ] || kill "-$1" "-$kx_f"
         kill "-$1" "$kx_f"
