@@ -134,7 +134,7 @@ def _apply(
         project = stack.enter_context(
             app.services.open_project(settings_for(app, wanted, chosen.parallelism), writes=True)
         )
-        view = stack.enter_context(applying(app))
+        view = stack.enter_context(applying(app, prompting=debug is not None))
 
         def approve(plan: Plan) -> bool:
             view.planned(plan)

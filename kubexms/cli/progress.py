@@ -58,11 +58,11 @@ class ApplyView:
 
 
 @contextmanager
-def applying(app: App) -> Iterator[ApplyView]:
-    """What shows an apply."""
+def applying(app: App, *, prompting: bool = False) -> Iterator[ApplyView]:
+    """What shows an apply; plain lines if it asks questions while it runs."""
     if app.stream is not None:
         yield ApplyView(app.stream)
-    elif app.is_terminal():
+    elif app.is_terminal() and not prompting:
         with _live(app, stderr=False) as live:
             yield ApplyView(live, live)
     else:
