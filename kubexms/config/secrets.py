@@ -65,15 +65,23 @@ class SecretResolver:
             path = base / Path(reference.file).expanduser()
             try:
                 return _chomp(path.read_text("utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                raise SecretError(f"cannot read the secret file {path}: {error}") from None
+            except OSError as error:
+                raise SecretError(f"cannot read the secret file {path}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise SecretError(f"the secret file {path} is not UTF-8 text") from None
         command = list(reference.command or ())
         if self._untrusted:
             return Unknown(f"secret of {command[0]}")
         done = self._run_command(command, timeout=60.0, directory=str(base))
         if done.status != 0:
             raise SecretError(f"the secret command {command[0]} {said(done)}")
-        return _chomp(done.stdout.decode("utf-8", "replace"))
+        try:
+            value = _chomp(done.stdout.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise SecretError(f"what the secret command {command[0]} printed is not UTF-8 text") from None
+        if not value:
+            raise SecretError(f"the secret command {command[0]} printed nothing")
+        return value
 
 
 def _chomp(text: str) -> str:

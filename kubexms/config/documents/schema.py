@@ -7,6 +7,7 @@ fields beside the common ones, and that a template may stand wherever a step kin
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
@@ -50,10 +51,7 @@ class SchemaSet:
     def document(self, kind: DocumentKind) -> Schema:
         """The schema that documents are checked against; steps in it are any mapping with name and kind."""
         if kind.name not in self._documents:
-            schema = _document_schema(kind)
-            if STEP in schema["$defs"]:
-                schema["$defs"][STEP] = _any_step(schema["$defs"][STEP])
-            self._documents[kind.name] = schema
+            self._documents[kind.name] = _document_schema(kind)
         return self._documents[kind.name]
 
     def step(self, kind: str) -> Schema:
@@ -92,12 +90,15 @@ class SchemaSet:
         return schema
 
 
+@functools.cache  # models do not change while a program runs, and making a schema takes tens of milliseconds
 def _document_schema(kind: DocumentKind) -> Schema:
     spec = kind.model.model_json_schema(by_alias=True)
     definitions: Schema = spec.pop("$defs", {})
     _tidy(spec)
     _tidy(definitions)
     definitions[TEMPLATE] = _template()
+    if STEP in definitions:
+        definitions[STEP] = _any_step(definitions[STEP])
     name = {
         "type": "string",
         "pattern": NAME_PATTERN,
@@ -136,6 +137,7 @@ def _any_step(common: Schema) -> Schema:
     return {"type": "object", "required": ["name", "kind"], "properties": properties}
 
 
+@functools.cache
 def _step_schema(kind: str, model: type[BaseModel]) -> Schema:
     from kubexms.spec.pipeline import StepSpec
 

@@ -153,10 +153,14 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             name = getattr(obj, "__name__", "")
             if name in _WIDE:
                 limits.check_product(owner, *args, *kwargs.values())
-            elif name in ("format", "format_map"):
-                limits.check_format(owner)
             args = tuple(detach(arg) for arg in args)
         return limits.check_result(super().call(context, obj, *args, **kwargs))
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """The sandbox's stand-in for `str.format`, with the widths bounded."""
+        if getattr(value, "__name__", "") in ("format", "format_map"):
+            limits.check_format(getattr(value, "__self__", None))
+        return super().wrap_str_format(value)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """As the sandbox says, and nothing of the views' own."""
