@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubexms.config.documents import DEFAULT_KINDS, DocumentKinds, KindCatalog, SchemaSet
 
-DIRECTORY = Path(__file__).resolve().parents[2] / "schemas"
+DIRECTORY = Path("schemas")
 REGISTRY = "kubexms.step.registry:default_registry"
 """Where the step kinds come from; named rather than imported, since documents know no step kinds."""
 
