@@ -228,7 +228,10 @@ class AuthorizedKeyExecutor(StepExecutor[AuthorizedKeySpec]):
             return Observation.unknown(_REASONS[record.status])
         if record.status != 0:  # no file, or no user yet
             return Observation.absent()
-        uid, directory, file, *lines = record.text.decode("utf-8", "replace").splitlines()
+        texts = record.text.decode("utf-8", "replace").splitlines()
+        if len(texts) < 3 or not all(re.fullmatch(r"[0-7]+ \d+", text) for text in texts[1:3]):
+            return Observation.unknown("the host's answer about this file makes no sense")
+        uid, directory, file, *lines = texts
         mine = [line[1:] for line in lines if line.startswith("+")]
         others = [line[1:] for line in lines if line.startswith("-")]
         if not mine and (spec.state == "absent" or not others):
