@@ -27,6 +27,7 @@ from kubexms.executor.events import (
 )
 from kubexms.plan.model import Change, HostStatus, Plan, Reason
 from kubexms.step.contract import ActionKind
+from kubexms.views.diagnostic_json import diagnostic_data
 from kubexms.views.jsontext import line
 from kubexms.views.outcome import Totals, failure_diagnostic
 from kubexms.views.plan_diagnostics import plan_diagnostics
@@ -208,39 +209,6 @@ def _reason(change: Change) -> str | None:
     if change.action is ActionKind.DELETE and change.reason is Reason.REMOVED_FROM_SPEC:
         return "delete_because_no_resource_config"
     return None
-
-
-def diagnostic_data(diagnostic: Diagnostic) -> dict[str, JsonValue]:
-    """A diagnostic with its range and snippet, as Terraform writes it."""
-    data: dict[str, JsonValue] = {
-        "severity": diagnostic.severity.value,
-        "summary": diagnostic.summary,
-        "detail": diagnostic.detail,
-    }
-    if diagnostic.address is not None:
-        data["address"] = diagnostic.address
-    source = diagnostic.source
-    if source is None:
-        return data
-    end_line = source.end_line or source.line
-    end_column = source.end_column or source.column
-    end_byte = source.end_byte or source.byte
-    data["range"] = {
-        "filename": source.filename,
-        "start": {"line": source.line, "column": source.column, "byte": source.byte},
-        "end": {"line": end_line, "column": end_column, "byte": end_byte},
-    }
-    if source.snippet:
-        stop = end_column - 1 if end_line == source.line else len(source.snippet)
-        data["snippet"] = {
-            "context": diagnostic.path or None,
-            "code": source.snippet,
-            "start_line": source.line,
-            "highlight_start_offset": source.column - 1,
-            "highlight_end_offset": max(source.column - 1, stop),
-            "values": [],
-        }
-    return data
 
 
 def _hook(change: Change, seconds: float | None = None) -> dict[str, JsonValue]:

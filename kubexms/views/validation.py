@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from kubexms.diagnostics import Diagnostic, Severity
+from kubexms.views.diagnostic_json import diagnostic_data
 from kubexms.views.paint import Paint, Role, plain
-from kubexms.views.ui_stream import diagnostic_data
 
 
 def valid_text(warnings: int, paint: Paint = plain) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -221,3 +223,41 @@ def test_an_interrupt_leaves_a_state_that_says_so(project: Path, tmp_path: Path,
     assert not (tmp_path / "target/after").exists()
     runs = json.loads(in_project(project, "runs list --json").stdout)
     assert runs[0]["status"] == "interrupted"
+
+
+def on_a_terminal(*arguments: str, types: str) -> tuple[int, str]:
+    """Run with a terminal of 80 columns for everything; `types` is typed at once."""
+    controller, terminal = pty.openpty()
+    environ = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
+    environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    running = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environ,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    os.write(controller, types.encode())
+    shown = b""
+    # the end of the last process on a terminal reads as an error, or as nothing
+    with contextlib.suppress(OSError):
+        while piece := os.read(controller, 65536):
+            shown += piece
+    os.close(controller)
+    return running.wait(timeout=60), shown.decode()
+
+
+def test_on_a_terminal_it_asks_in_colour(project: Path, tmp_path: Path) -> None:
+    given = ["-C", str(project), "apply", "--var-file", "vars.yaml"]
+    code, shown = on_a_terminal(*given, types="no\n")
+    assert code == 1
+    assert "\x1b[32m+\x1b[0m" in shown
+    assert "Apply cancelled." in shown
+    assert not (tmp_path / "target").exists()
+    code, shown = on_a_terminal(*given, types="yes\n")
+    assert code == 0, shown
+    assert "Enter a value: " in shown
+    assert "Apply complete!" in shown
+    assert (tmp_path / "target/hello").exists()

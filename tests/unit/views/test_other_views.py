@@ -15,6 +15,7 @@ from kubexms.plan.model import Change
 from kubexms.state.model import RunRecord, StepRecord, StepState
 from kubexms.step.contract import ActionKind
 from kubexms.step.observation import Observation
+from kubexms.views.diagnostic_json import diagnostic_data
 from kubexms.views.diagnostics import diagnostics_text
 from kubexms.views.drift_human import drift_json, drift_text
 from kubexms.views.explain import Explained, explain_text, first_sentence, type_text
@@ -27,7 +28,6 @@ from kubexms.views.state_views import (
     state_list_text,
     state_show_text,
 )
-from kubexms.views.ui_stream import diagnostic_data
 from kubexms.views.validation import validation_json
 from tests.golden.cases import update
 
