@@ -175,7 +175,8 @@ def _shells() -> list[str]:
 
 
 _BASHISMS = re.compile(
-    r"(?m)^\s*(?:function\s+\w+|source\s|declare\s|typeset\s|local\s+\w+=\$\()|\[\[\s|<<<|&>>?|\$'|\becho -[en]\b|"
+    r"(?m)^\s*(?:function\s+\w+|source\s|declare\s|typeset\s|local\s+\w+=\$\()|\[\[\s|<<<|&>>?|\$'|"
+    r"\becho -[en]\b|"
     r"\$\{\w+(?:\^|,,|//|:\d)|\bread -[ap]\b|\(\(\s*\w+\+\+|;;&|\|&\s|\bpushd\b"
 )
 
