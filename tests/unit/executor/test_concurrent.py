@@ -199,3 +199,22 @@ def test_signals_are_requests() -> None:
         signal.raise_signal(signal.SIGINT)
         assert stop.now
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_cause_named_does_not_depend_on_who_failed_first() -> None:
+    strict = task("a", strategy={"requireAll": True})
+    text = {"modules": [module("m", strict), module("k", task("b", dependsOn=["m/a"]))]}
+    order = graph(text, ["n1", "n2"], {"k/b": ["n3"]})
+    seen = threading.Event()
+
+    def listener(event: Event) -> None:
+        if isinstance(event, StepFinished) and event.result.address == "m/a/s@n2":
+            seen.set()
+
+    def work(key: str) -> StepResult:
+        if key == "m/a/s@n1":
+            assert seen.wait(LIMIT)
+        return result(key, StepStatus.FAILED)
+
+    results = ConcurrentExecutor(2).execute(Job(order, changes_of(order), work, on_event=listener))
+    assert results[0].message == "skipped because m/a/s@n1 failed"
