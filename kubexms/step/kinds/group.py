@@ -22,6 +22,7 @@ class GroupSpec(StepArgs):
     group: str = Field(pattern=_NAME, max_length=32)
     """The group's name."""
     state: Literal["present", "absent"] = "present"
+    """`absent`: there is no such group."""
     gid: int | None = Field(default=None, ge=0, le=4294967294)
     """The numeric id; default: the next free one."""
     system: bool = False

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Record
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._shell.etc_files import PUT, SBIN, fields_of, put
+from kubexms.step.kinds._shell.etc_files import PUT, SBIN, fields_of, put, text_of
 from kubexms.step.observation import Attributes, Observation
 from kubexms.step.shell import quote
 
@@ -35,6 +35,7 @@ class HostnameSpec(StepArgs):
 
 _ASK = """
 n=
+if [ -e /etc/hostname ] && [ ! -r /etc/hostname ]; then echo '/etc/hostname cannot be read'; exit 1; fi
 if [ -e /etc/hostname ]; then
   while IFS= read -r l || [ -n "$l" ]; do
     case $l in ''|'#'*) ;; *) n=$l; break ;; esac
@@ -60,6 +61,8 @@ class HostnameExecutor(OneByOne[HostnameSpec]):
 
     def observe(self, spec: HostnameSpec, record: Record) -> Observation:
         """`static` is null where /etc/hostname does not exist."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer = fields_of(record)
         static = answer["static"].strip() if "static" in answer else None
         return Observation.present({"static": static, "running": answer.get("running", "").strip()})

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._shell.etc_files import PUT, SBIN, lists_of, put
+from kubexms.step.kinds._shell.etc_files import PUT, SBIN, lists_of, put, text_of
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -61,7 +61,7 @@ FILENAME ~ /^\/etc\/modprobe\.d\/kubexms-/ {
   key = name($2); $1 = ""; $2 = ""; sub(/^ */, ""); note(key, "options=" $0); next
 }
 { note(name($1), "file=" FILENAME) }
-END { for (i = 1; i <= n; i++) printf "%s\n", found[names[i]] }
+END { for (i = 1; i <= n; i++) printf "asked=1\n%s\n", found[names[i]] }
 """
 
 
@@ -89,13 +89,15 @@ class KernelModuleExecutor(StepExecutor[KernelModuleSpec]):
             "  t=\n"
             '  while IFS= read -r l && [ -n "$l" ]; do t="$t$l\n"; done\n'
             '  [ -d "/sys/module/$m" ] && t="${t}loaded=1\n"\n'
-            '  emit 0 "$t"\n'
+            '  case $t in asked=*) emit 0 "$t" ;; *) emit 1 "awk did not answer" ;; esac\n'
             "done\n"
         )
         return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
 
     def observe(self, spec: KernelModuleSpec, record: Record) -> Observation:
         """`loaded` also counts what is built into the kernel; `persistent` whichever file lists it."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer = lists_of(record)
         builtin = "builtin" in answer
         loaded = builtin or "loaded" in answer

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
-from kubexms.step.kinds._shell.etc_files import PUT, fields_of
+from kubexms.step.kinds._shell.etc_files import PUT, fields_of, text_of
 from kubexms.step.kinds._shell.fstab import FSTAB, escaped, unescaped
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
@@ -84,7 +84,7 @@ row() {
     case $l in source=*) t="${t}device=$(real "${s%.}")$nl" ;; esac
   done
   [ -z "$1" ] || t="${t}wanted=$(real "$1")$nl"
-  emit 0 "$t"
+  case $t in asked=*) emit 0 "$t" ;; *) emit 1 "/proc/self/mountinfo cannot be read" ;; esac
 }
 """
 
@@ -105,7 +105,7 @@ FILENAME ~ /fstab$/ {
   for (i = 7; i <= NF && $i != "-"; i++);
   seen[p] = "mounted=" $6 "\ntype=" $(i + 1) "\nsource=" $(i + 2) "\nsuper=" $(i + 3) "\n"
 }
-END { for (i = 1; i <= n; i++) printf "%s%s\n", entry[paths[i]], seen[paths[i]] }
+END { if (NR) for (i = 1; i <= n; i++) printf "asked=1\n%s%s\n", entry[paths[i]], seen[paths[i]] }
 """
 
 
@@ -138,6 +138,8 @@ class MountExecutor(StepExecutor[MountSpec]):
 
     def observe(self, spec: MountSpec, record: Record) -> Observation:
         """`mounted` names what is mounted there if that is another device; `notInEffect` lists options."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer = fields_of(record)
         listed, mounted = "src" in answer, "mounted" in answer
         if spec.state == "unmounted":

@@ -146,7 +146,7 @@ class PackageExecutor(StepExecutor[PackageSpec]):
             return ()
         every = words(sorted({name for spec in specs for name in spec.names}))
         newest = sorted({name for spec in specs if spec.state == "latest" for name in spec.names})
-        rows = "".join(f"row {words(spec.names)}\n" for spec in specs)
+        rows = "".join(f"row {int(spec.state == 'latest')} {words(spec.names)}\n" for spec in specs)
         script = f"{PROBE}load {every}\n" + (f"offered {words(newest)}\n" if newest else "") + rows
         return (Probe(Fragment(script, records=len(specs), timeout=120.0), tuple(range(len(specs)))),)
 

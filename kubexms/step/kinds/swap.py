@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Record
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._shell.etc_files import PUT, lists_of
+from kubexms.step.kinds._shell.etc_files import PUT, lists_of, text_of
 from kubexms.step.kinds._shell.fstab import unescaped
 from kubexms.step.observation import Attributes, Observation
 from kubexms.step.shell import quote
@@ -32,6 +32,7 @@ _MARK = "#kubexms-swap-off# "
 
 # /proc/swaps is the kernel's; fstab and systemd's units (of zram generators too) are what boot will use.
 _ASK = r"""
+if [ -e /etc/fstab ] && [ ! -r /etc/fstab ]; then echo '/etc/fstab cannot be read'; exit 1; fi
 awk 'NR > 1 && NF { print "active=" $1 }' /proc/swaps 2>/dev/null
 awk '$1 !~ /^#/ && $3 == "swap" { print "fstab=" $1 }' /etc/fstab 2>/dev/null
 [ -d /run/systemd/system ] || exit 0
@@ -102,6 +103,8 @@ class SwapExecutor(OneByOne[SwapSpec]):
 
     def observe(self, spec: SwapSpec, record: Record) -> Observation:
         """Three lists, which are to be empty."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer = lists_of(record)
         return Observation.present(
             {

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._shell.etc_files import PUT, fields_of, lists_of, put, restore
+from kubexms.step.kinds._shell.etc_files import PUT, fields_of, lists_of, put, restore, text_of
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
 
@@ -156,23 +156,29 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
             '    for f in "$d"/*.conf; do [ -e "$f" ] && printf \'%s\\t%s\\n\' "${f##*/}" "$f"; done\n'
             "  done | awk -F '\\t' '!seen[$1]++' | sort | cut -f2\n"
             "  [ -e /etc/sysctl.conf ] && echo /etc/sysctl.conf\n}\n"
-            f"set -- {words([spec.conf for spec in specs])}\n"
+            f"set -- {words([path for spec in specs for path in (spec.conf, f'/proc/sys/{spec.proc}')])}\n"
             f"list | KX_KEYS={keys} awk {quote(_SCAN)} |\n"
             'while [ "$#" -gt 0 ]; do\n'
             "  t=\n"
             '  while IFS= read -r l && [ -n "$l" ]; do t="$t$l\n"; done\n'
+            '  case $t in "") emit 1 "awk did not answer"; shift 2; continue ;; esac\n'
             '  [ -e "$1" ] && t="${t}file=1\n"\n'
+            '  [ -e "$2" ] && t="${t}exists=1\n"\n'
             '  emit 0 "$t"\n'
-            "  shift\ndone\n"
+            "  shift 2\ndone\n"
         )
         return (Probe(Fragment(script, records=len(specs)), tuple(range(len(specs)))),)
 
     def observe(self, spec: SysctlSpec, record: Record) -> Observation:
         """`value` runs, `persistent` is what boot sets, `overriddenBy` a later file that wins over ours."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer, every = fields_of(record), lists_of(record)
         kept = "file" in answer
         if spec.state == "absent":
             return Observation.present({"file": spec.conf}, {"kept": True}) if kept else Observation.absent()
+        if "value" not in answer and "exists" in answer:
+            return Observation.unknown(f"/proc/sys/{spec.proc} cannot be read")
         if "value" not in answer and not spec.ignore_missing:
             return Observation.absent({"missing": f"/proc/sys/{spec.proc}", "kept": kept})
         attributes: dict[str, JsonValue] = {"value": answer.get("value", MISSING)}

@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Record
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._shell.etc_files import PUT, fields_of, put, restore
+from kubexms.step.kinds._shell.etc_files import PUT, fields_of, put, restore, text_of
 from kubexms.step.observation import Attributes, Observation
 from kubexms.step.shell import quote
 
@@ -23,6 +23,9 @@ class TimezoneSpec(StepArgs):
 
 # A copy instead of a link (old installers made those) is recognised when it is the desired zone's.
 _ASK = """
+for f in /etc/localtime /etc/timezone; do
+  if [ -e "$f" ] && [ ! -r "$f" ]; then echo "$f cannot be read"; exit 1; fi
+done
 if [ -L /etc/localtime ]; then
   l=$(readlink /etc/localtime)
   case $l in *zoneinfo/*) printf 'link=%s\\n' "${{l#*zoneinfo/}}" ;; *) printf 'link=%s\\n' "$l" ;; esac
@@ -48,6 +51,8 @@ class TimezoneExecutor(OneByOne[TimezoneSpec]):
 
     def observe(self, spec: TimezoneSpec, record: Record) -> Observation:
         """A missing /etc/localtime is UTC (localtime(5)); a file that disagrees is shown beside the zone."""
+        if record.status:
+            return Observation.unknown(text_of(record) or "the host did not answer")
         answer = fields_of(record)
         zone = answer.get("link", "UTC")
         if "copy" in answer:

@@ -36,6 +36,7 @@ class UserSpec(StepArgs):
     user: str = Field(pattern=ACCOUNT, max_length=32)
     """The account's name."""
     state: Literal["present", "absent"] = "present"
+    """`absent`: there is no such account."""
     uid: int | None = Field(default=None, ge=0, le=4294967294)
     """The numeric id; default: the next free one."""
     group: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$")

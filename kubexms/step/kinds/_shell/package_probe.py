@@ -39,11 +39,12 @@ offered() {
         sed -n 's/^\([^ ]* \)\(0:\)\{0,1\}/\1/p') ;;
   esac
 }
-# row NAME...: the record of one step
+# row NEWEST NAME...: the record of one step, with NEWEST=1 also what is on offer
 row() {
   if [ -z "$tool" ]; then emit 1 'error=this host has neither dpkg nor rpm'; return; fi
   t="tool=$tool$nl"
-  native=
+  newest=$1
+  shift
   for name do
     want=${name%%:*} arch=
     case $name in *:*) arch=${name#*:} ;; esac
@@ -66,12 +67,12 @@ row() {
       case $state in h*) t="${t}held=$name$nl" ;; esac
     done
     case $tool$nl$locks$nl in dnf*"$nl$want-"[0-9]*) t="${t}held=$name$nl" ;; esac
-    for offer in "$nl$offers$nl"; do
-      case $offer in *"$nl$name "*)
-        offer=${offer#*"$nl$name "}
-        t="${t}offered=$name ${offer%%"$nl"*}$nl" ;;
-      esac
-    done
+    [ "$newest" = 1 ] || continue
+    case $nl$offers$nl in *"$nl$name "*)
+      offer=$nl$offers$nl
+      offer=${offer#*"$nl$name "}
+      t="${t}offered=$name ${offer%%"$nl"*}$nl" ;;
+    esac
   done
   emit 0 "$t"
 }
