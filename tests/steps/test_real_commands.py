@@ -269,6 +269,13 @@ class TestReboot:
         with pytest.raises(StepTimeout, match="has not come back within 30 s"):
             RebootExecutor().run(host, self.spec, REQUEST)
 
+    def test_sources_that_changed_since(self) -> None:
+        executor, spec = RebootExecutor(), RebootSpec(reboot_on=("a", "b"))
+        seen = Observation.present({"pending": False})
+        recorded = executor.remember(spec, seen, {"a": "1", "b": "1", "c": "1"})
+        assert executor.stale(spec, seen, recorded, {"a": "1", "b": "2", "c": "2"}) == ("b",)
+        assert executor.stale(spec, seen, None, {"a": "1"}) == ()
+
     def test_never_ready(self) -> None:
         host = RebootingHost(ready_after=10**6, errors=[Unreachable("down")])
         with pytest.raises(StepTimeout, match="'ready' check has not succeeded") as caught:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from kubexms.errors import ConnectionFailed, HostKeyRejected, StepTimeout
 from kubexms.runtime.protocol import Action, Fragment, Outcome, Payload, Record
@@ -53,13 +53,16 @@ payload ready | timeout 30 sh -c 'eval "$(cat)" </dev/null' >/dev/null || exit 7
 class RebootSpec(StepArgs):
     """Reboots the host when it is needed, once, and goes on when it is back with another boot id.
 
-    Together with `triggers` (a list of inputs) it also reboots when one of them changes.
+    A plan cannot foresee that a package will ask for a reboot: name its step in `rebootOn`. Together
+    with `triggers` (a list of inputs) it also reboots when one of them changes.
     """
 
     check: str | None = None
     """A check in shell that succeeds if a reboot is needed. It only looks: plans run it, in a
     read-only guard. Default: a file `/run/reboot-required` (or below `/var/run`) is there. Where the
     system does not write it: `needs-restarting -r; test $? = 1`; for `triggers` alone: `false`."""
+    reboot_on: tuple[str, ...] = ()
+    """Steps of this module (`step` or `task/step`) after whose change the host is rebooted, needed or not."""
     ready: str | None = None
     """A check in shell that must succeed after the reboot before later steps go on. Default: systemd
     has started everything that it is to start, waited for at most two minutes."""
@@ -99,6 +102,22 @@ class RebootExecutor(StepExecutor[RebootSpec]):
 
     def desired(self, spec: RebootSpec) -> Attributes | None:
         return {"pending": False}
+
+    def watches(self, spec: RebootSpec) -> tuple[str, ...]:
+        return spec.reboot_on
+
+    def remember(self, spec: RebootSpec, observation: Observation, digests: Mapping[str, str]) -> JsonValue:
+        return {name: digests[name] for name in spec.reboot_on if name in digests}
+
+    def stale(
+        self, spec: RebootSpec, observation: Observation, recorded: JsonValue, digests: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        known = recorded if isinstance(recorded, dict) else {}
+        return tuple(
+            name
+            for name in spec.reboot_on
+            if name in known and name in digests and known[name] != digests[name]
+        )
 
     def disruption(self, spec: RebootSpec, request: ChangeRequest) -> Disruption:
         return Disruption.REBOOT

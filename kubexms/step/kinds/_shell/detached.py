@@ -109,7 +109,7 @@ def run_detached(context: StepContext, text: str, digest: str, statuses: Sequenc
             return context.exchange(collect(digest, statuses))
         if outcome.status != STILL_RUNNING:
             return outcome
-        context.progress(f"still running, detached, for {context.monotonic() - began:.0f} s")
+        context.progress(f"detached, for {context.monotonic() - began:.0f} s")
         context.sleep(0.1)
 
 
