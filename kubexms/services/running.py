@@ -8,11 +8,12 @@ from kubexms.errors import ConfigError
 from kubexms.executor.adopt import observed_digests
 from kubexms.executor.apply import StepApplier
 from kubexms.executor.concurrent import ConcurrentExecutor
+from kubexms.executor.coordinator import Coordinator
 from kubexms.executor.debug import DebugExecutor, Prompter
-from kubexms.executor.events import Listener, StepProgress, StepResult, StepStatus
+from kubexms.executor.events import Listener, StepResult, StepStatus
 from kubexms.executor.hooks import ScopeHooks
 from kubexms.executor.hosts import RunHosts
-from kubexms.executor.job import Executor, Job
+from kubexms.executor.job import Job
 from kubexms.executor.recording import Recorder
 from kubexms.executor.stop import StopSignal
 from kubexms.graph.deletes import DeleteEntry, build_delete_graph
@@ -51,9 +52,10 @@ def run_changes(
     identity = RunIdentity(setup.run, setup.actor, setup.digest, lineage)
     hosts = RunHosts(planned, setup.prepared.planner, setup.connector, identity)
     changes = {change.address: change for change in setup.plan.effective if change.address in steps}
-    executor: Executor = (
+    executor: ConcurrentExecutor | DebugExecutor = (
         DebugExecutor(prompter) if prompter else ConcurrentExecutor(setup.project.parallelism)
     )
+    running: list[Coordinator] = []
     recorder = Recorder(
         setup.writer,
         planned.conceal,
@@ -65,7 +67,7 @@ def run_changes(
         recorder,
         lineage=lineage,
         rerender=hosts.rerender,
-        progress=lambda step, message: listener(StepProgress(step.change, 0.0, message)),
+        progress=lambda step, message: running[-1].say(step.change.address, message),
         stopping=lambda: stop.now,
     )
     for address, digest in observed_digests(planned):
@@ -80,8 +82,9 @@ def run_changes(
         return applier.apply(step, hosts.get(step.change.host), seen)
 
     forgets = {address for address, change in changes.items() if change.action.value == "forget"}
+    coming = {address: change for address, change in changes.items() if not leaves(change.reason)}
     hooks = ScopeHooks(
-        changes,
+        coming,
         planned.snapshot.scopes,
         hosts,
         setup.writer,
@@ -90,7 +93,6 @@ def run_changes(
     )
     results: list[StepResult] = []
     phases: list[tuple[StepGraph, dict[str, Change]]] = []
-    coming = {address: change for address, change in changes.items() if not leaves(change.reason)}
     if coming or planned.snapshot.scopes:
         phases.append((graph_of(setup.project, planned), coming))
     leaving = {address: change for address, change in changes.items() if leaves(change.reason)}
@@ -112,8 +114,13 @@ def run_changes(
             stop=stop,
             abort=setup.connector.interrupt,
         )
-        results += executor.execute(job)
-        if fail_fast and any(result.status is StepStatus.FAILED for result in results):
+        running.append(executor.coordinator(job))
+        results += running[-1].run()
+        if running[-1].fatal is not None:
+            raise running[-1].fatal
+        if fail_fast and any(
+            result.status in (StepStatus.FAILED, StepStatus.UNREACHABLE) for result in results
+        ):
             break
     return tuple(sorted(results, key=lambda result: result.address))
 

@@ -6,11 +6,9 @@ import getpass
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-
-from pydantic import JsonValue
 
 from kubexms import __version__
 from kubexms.errors import StateError
@@ -139,11 +137,3 @@ def accept(project: Project, pattern: str, *, lock_timeout: float = 0.0) -> list
             )
             writer.close_intent(record, run=intent.run, entry=entry)
     return sorted(chosen)
-
-
-def replace(
-    project: Project, document: Mapping[str, JsonValue], *, force: bool = False, lock_timeout: float = 0.0
-) -> None:
-    """Replace the state by a document, under the lock. Raises `StateError` and `StateVersionError`."""
-    with writing(project, "state push", lock_timeout):
-        project.store.push(document, force=force)

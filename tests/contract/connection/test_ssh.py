@@ -17,69 +17,12 @@ import pytest
 
 from kubexms.errors import AuthenticationFailed, HostKeyRejected, Unreachable
 from kubexms.runtime.connect import open_readonly
-from kubexms.runtime.protocol import Fragment, Record
+from kubexms.runtime.protocol import Fragment
 from kubexms.runtime.shell_connection import ShellReader
-from kubexms.runtime.ssh.known_hosts import hash_name
 from kubexms.runtime.ssh.transport import SshTransport
-from kubexms.runtime.target import HostKeyPolicy, HostTarget
+from kubexms.runtime.target import HostTarget
+from tests.contract.connection.known import asks, host_key, known
 from tests.contract.connection.places import Sshd, free_port, make_key, shell_path, sshd_running
-
-
-def asks(target: HostTarget) -> bool:
-    connection = open_readonly(target)
-    try:
-        return connection.ask([Fragment("emit 0 x")], deadline=30.0).answers[0].records == (Record(0, b"x"),)
-    finally:
-        connection.close()
-
-
-def host_key(sshd: Sshd) -> str:
-    return " ".join((sshd.directory / "host.pub").read_text().split()[:2])
-
-
-def known(path: Path, *lines: str) -> Path:
-    path.write_text("".join(f"{line}\n" for line in lines))
-    return path
-
-
-def test_an_unknown_host_is_refused_with_its_fingerprint(sshd: Sshd, tmp_path: Path) -> None:
-    with pytest.raises(HostKeyRejected, match=r"not known \(ssh-ed25519 SHA256:") as caught:
-        asks(sshd.target(known_hosts=tmp_path / "none"))
-    assert "ssh-keyscan" in caught.value.detail
-    assert not (tmp_path / "none").exists()
-
-
-def test_a_changed_key_is_refused_whatever_the_policy_for_new_ones(sshd: Sshd, tmp_path: Path) -> None:
-    make_key(tmp_path / "other")
-    other = " ".join((tmp_path / "other.pub").read_text().split()[:2])
-    path = known(tmp_path / "known", f"[127.0.0.1]:{sshd.port} {other}")
-    for policy in (HostKeyPolicy.STRICT, HostKeyPolicy.ACCEPT_NEW):
-        with pytest.raises(HostKeyRejected, match="not the one that is known"):
-            asks(sshd.target(known_hosts=path, host_key_policy=policy))
-    assert asks(sshd.target(known_hosts=path, host_key_policy=HostKeyPolicy.OFF))
-
-
-def test_accept_new_remembers(sshd: Sshd, tmp_path: Path) -> None:
-    path = known(tmp_path / "known", "# a comment without a line end after it")
-    path.write_text(path.read_text().rstrip("\n"))
-    assert asks(sshd.target(known_hosts=path, host_key_policy=HostKeyPolicy.ACCEPT_NEW))
-    assert path.read_text().splitlines()[1] == f"[127.0.0.1]:{sshd.port} {host_key(sshd)}"
-    assert asks(sshd.target(known_hosts=path))
-
-
-def test_hashed_names_and_wildcards(sshd: Sshd, tmp_path: Path) -> None:
-    name = f"[127.0.0.1]:{sshd.port}"
-    assert asks(sshd.target(known_hosts=known(tmp_path / "a", f"{hash_name(name)} {host_key(sshd)}")))
-    assert asks(sshd.target(known_hosts=known(tmp_path / "b", f"[127.*]:{sshd.port} {host_key(sshd)}")))
-    path = known(tmp_path / "c", f"*,!{name} {host_key(sshd)}")
-    with pytest.raises(HostKeyRejected):
-        asks(sshd.target(known_hosts=path))
-
-
-def test_a_revoked_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
-    line = f"[127.0.0.1]:{sshd.port} {host_key(sshd)}"
-    with pytest.raises(HostKeyRejected, match="revoked"):
-        asks(sshd.target(known_hosts=known(tmp_path / "known", line, f"@revoked * {host_key(sshd)}")))
 
 
 @pytest.mark.parametrize(
@@ -378,19 +321,6 @@ def test_ipv6(tmp_path: Path, shells: Path) -> None:
         path = known(tmp_path / "known", f"[::1]:{sshd.port} {host_key(sshd)}")
         assert asks(sshd.target(address="::1", known_hosts=path))
         assert asks(sshd.target(address="[::1]", known_hosts=path))
-
-
-def test_a_damaged_known_hosts_line_is_no_obstacle(sshd: Sshd, tmp_path: Path) -> None:
-    good = f"[127.0.0.1]:{sshd.port} {host_key(sshd)}"
-    junk = (
-        "@cert-authority",
-        "@cert-authority * ssh-rsa",
-        "x y",
-        "x ssh-rsa !!!",
-        "|1|a|b ssh-ed25519 AAAA",
-        "",
-    )
-    assert asks(sshd.target(known_hosts=known(tmp_path / "known", *junk, good)))
 
 
 def test_a_lost_connection_is_opened_again(sshd: Sshd, known_anywhere: Path) -> None:
