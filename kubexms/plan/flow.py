@@ -37,6 +37,16 @@ def same_object(asked: object, instance: Instance) -> bool:
     return all(getattr(asked, name, None) == getattr(instance.rendered.spec, name) for name in names)
 
 
+def runs_users_shell(instance: Instance) -> bool:
+    """Whether asking about a step runs shell that the documents give."""
+    rendered = instance.rendered
+    if rendered.unknown_identity is not None:
+        return False
+    if getattr(rendered.spec, "guard", None) == "off":
+        return True
+    return any(probe.fragment.guarded for probe in rendered.executor.probe([rendered.spec]))
+
+
 def flow(work: HostWork, step: PlannedStep) -> None:
     """What this step, if it is still to run, makes unknown to later ones."""
     instance, change = step.instance, step.change

@@ -21,6 +21,7 @@ from kubexms.plan.flow import (
     flow,
     mentions_facts,
     outputs_of,
+    runs_users_shell,
     same_object,
     undecidable,
 )
@@ -196,7 +197,7 @@ class Planner:
                 if instance is not None:
                     self._recorded[address] = instance
                     asked.append(instance)
-        return self._questioner.ask_for(asked)
+        return self._questioner.ask_for(self._trusted(asked))
 
     def _more_questions(self, work: HostWork, answer: HostAnswer) -> Questions | None:
         """What the facts, now known, decide to ask besides or otherwise."""
@@ -213,7 +214,13 @@ class Planner:
             if not asked_alike(before.get(str(instance.address)), instance)
             and str(instance.address) not in self._recorded
         ]
-        return self._questioner.ask_for(changed) if changed else None
+        return self._questioner.ask_for(self._trusted(changed)) if changed else None
+
+    def _trusted(self, instances: list[Instance]) -> list[Instance]:
+        """Those that may be asked about: of strangers' documents nothing is run, on no host."""
+        if not self._options.untrusted:
+            return instances
+        return [instance for instance in instances if not runs_users_shell(instance)]
 
     # deciding -----------------------------------------------------------------------------
     def _decide_all(self, planned: Planned) -> None:
@@ -263,7 +270,9 @@ class Planner:
         seen = answer.seen.get(address)
         notes: tuple[str, ...] = ()
         if seen is None:
-            observation = Observation.unknown("it is not known yet what to ask")
+            untrusted = self._options.untrusted and runs_users_shell(instance)
+            why = "its check is not run with --untrusted" if untrusted else "it is not known yet what to ask"
+            observation = Observation.unknown(why)
         elif not same_object(seen.rendered.spec, instance):
             observation = Observation.unknown("what to ask depends on facts that became known too late")
         else:
