@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,10 +45,10 @@ fi
 @cache
 def applets() -> str:
     """A directory that holds busybox's applets and nothing else."""
-    directory = Path(os.environ.get("TMPDIR", "/tmp")) / f"kubexms-applets-{os.getpid()}"
-    directory.mkdir(exist_ok=True)
-    subprocess.run(["busybox", "--install", "-s", str(directory)], check=True)
-    return str(directory)
+    directory = tempfile.mkdtemp(prefix="kubexms-applets-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    subprocess.run(["busybox", "--install", "-s", directory], check=True)
+    return directory
 
 
 @dataclass

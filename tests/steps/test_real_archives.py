@@ -59,8 +59,20 @@ def host(shell: str, tmp_path: Path, name: str = "step") -> Subject:
 
 @each_shell()
 class TestArchive:
-    @pytest.mark.parametrize("kind", ["tar", "gz", "xz", "zst", "bz2", "zip"])
-    @pytest.mark.parametrize("strip", [0, 1, 2])
+    @pytest.mark.parametrize(
+        ("kind", "strip"),
+        [
+            ("tar", 0),
+            ("tar", 1),
+            ("tar", 2),
+            ("zip", 0),
+            ("zip", 2),
+            ("gz", 1),
+            ("xz", 1),
+            ("zst", 1),
+            ("bz2", 1),
+        ],
+    )
     def test_every_format(self, shell: str, tmp_path: Path, kind: str, strip: int) -> None:
         if kind in COMPRESSORS and not shutil.which(COMPRESSORS[kind]):
             pytest.skip(f"{COMPRESSORS[kind]} is not installed")

@@ -142,6 +142,17 @@ class TestFile:
         host.apply(spec)
 
 
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff\xfeb")
+    files = Subject(FileExecutor(), Sandbox("dash", tmp_path))
+    spec = FileSpec(path=path, content="x")
+    prior = files.apply(spec)
+    assert Path(path).read_text() == "x"
+    files.undo(spec, prior)
+    Subject(DirectoryExecutor(), files.sandbox).apply(DirectorySpec(path=path))
+    assert Path(path).is_dir()
+
+
 @each_shell()
 class TestDirectory:
     def test_with_parents_and_back(self, shell: str, tmp_path: Path) -> None:
