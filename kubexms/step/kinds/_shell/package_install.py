@@ -31,6 +31,17 @@ settled() {
     dnf) rpm -q -- "$1" >/dev/null 2>&1 ;;
   esac
 }
+# upward NAME VERSION: dnf goes down without being asked; apt refuses by itself
+upward() {
+  f='%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n'
+  have=$(rpm -q --qf "$f" -- "$1" 2>/dev/null | sed -n '/^[0-9]/p' | tail -n 1)
+  case $2 in [0-9]*:*) to=$2 ;; *) to=0:$2 ;; esac
+  if [ -n "$have" ] && [ "$have" != "$to" ]; then
+    case $(printf '%s\n' "$have" "$to" | sort -V | tail -n 1) in
+      "$have") echo "$1 is at $have: 'allowDowngrade: true' lets it go down to $to" >&2; exit 1 ;;
+    esac
+  fi
+}
 # choose NAME VERSION...: "$chosen" is what to ask the tool for; 1 if something is not on offer
 choose() {
   chosen= missing=
@@ -42,6 +53,7 @@ choose() {
       v=$(set -f; resolve "$1" "$2")
       case $tool in apt) s='=' ;; *) s=- ;; esac
       if [ -n "$v" ]; then chosen="$chosen $1$s$v"; else missing="$missing $1=$2"; fi
+      if [ -n "$v" ] && [ "$tool" = dnf ] && [ "$downgrade" -eq 0 ]; then upward "$1" "$v"; fi
     fi
     shift 2
   done

@@ -35,7 +35,7 @@ offered() {
         awk '/^[^ ]/ { sub(/:$/, ""); n = $0 } $1 == "Candidate:" { print n, $2 }') ;;
     dnf)
       f='%{name} %{epoch}:%{version}-%{release}\n'
-      offers=$(dnf -q -C repoquery --upgrades --qf "$f" "$@" 2>/dev/null |
+      offers=$(dnf -q -C repoquery --upgrades --latest-limit 1 --qf "$f" "$@" 2>/dev/null |
         sed -n 's/^\([^ ]* \)\(0:\)\{0,1\}/\1/p') ;;
   esac
 }

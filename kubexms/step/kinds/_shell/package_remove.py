@@ -18,7 +18,7 @@ gone() {
         for p in $also; do
           case " $* " in *" $p "*|*" ${p%%:*} "*) ;; *) extra="$extra $p" ;; esac
         done ;;
-      dnf) extra=$(rpm -e --test "$@" 2>&1 | sed -n 's/.*(installed) //p' | sort -u | tr '\n' ' ') ;;
+      dnf) extra=$(rpm -e --test "$@" 2>&1 | sed -n 's/.*(installed)//p' | sort -u | tr -d '\n') ;;
     esac
     if [ -n "$extra" ]; then
       echo "not removed: this would also remove$extra (name them, or allow it by 'withDependents: true')" >&2
