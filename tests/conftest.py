@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -24,6 +27,10 @@ _EVERY_SECONDS = 15.0
 def pytest_configure(config: pytest.Config) -> None:
     """Print progress by the line where the output is kept, as in CI: dots would show nothing for minutes."""
     is_worker = hasattr(config, "workerinput")
+    # each worker is a host of its own for `connection: local`: runs would wait for each other's host lock
+    place = tempfile.mkdtemp(prefix="kubexms-host-")
+    os.environ["KUBEXMS_HOST_STATE"] = place
+    config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
     if not is_worker and not sys.stdout.isatty() and config.get_verbosity() == 0:
         config.pluginmanager.register(Progress(_to_terminal(config), time.monotonic), "progress-lines")
 
