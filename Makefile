@@ -71,6 +71,7 @@ architecture: $(STAMP)
 
 schemas: $(STAMP)
 	@$(BIN)/python -m kubexms.config.schemas
+	@$(BIN)/python docs/generate.py
 
 bench: prepare $(BENCH)/.stamp
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m benchmarks

@@ -28,7 +28,7 @@ from kubexms.plan.flow import (
 from kubexms.plan.inputs import input_digests
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
-from kubexms.plan.questions import Questioner, Questions
+from kubexms.plan.questions import Questioner, Questions, Seen
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
 from kubexms.plan.render import StepRenderer
@@ -276,6 +276,10 @@ class Planner:
         elif not same_object(seen.rendered.spec, instance):
             observation = Observation.unknown("what to ask depends on facts that became known too late")
         else:
+            if seen.record is not None and seen.rendered.spec != instance.rendered.spec:
+                # facts became known after the question was put: the answer is read with them
+                found = instance.rendered.executor.observe(instance.rendered.spec, seen.record)
+                seen = answer.seen[address] = Seen(instance.rendered, seen.record, found, seen.guard)
             observation = seen.observation
             if seen.guard is GuardMode.UNAVAILABLE:
                 notes = ("its check ran unguarded: the host offers no read-only guard to this user",)

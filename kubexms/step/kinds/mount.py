@@ -41,7 +41,9 @@ class MountSpec(StepArgs):
     """The device, `UUID=…`, `LABEL=…`, `server:/path`, or a name such as `tmpfs`."""
     fstype: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.,-]+$")
     """The type: `ext4`, `xfs`, `nfs`, `tmpfs`, `none` for bind mounts."""
-    opts: Annotated[str, BeforeValidator(_listed), Field(pattern=r"^[^\s]+$")] = "defaults"
+    opts: Annotated[
+        str, BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(pattern=r"^[^\s]+$")
+    ] = "defaults"
     """Options, as a list or separated by commas."""
     dump: int = Field(default=0, ge=0, le=9)
     """The fifth field of fstab."""
