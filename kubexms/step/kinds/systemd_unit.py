@@ -18,7 +18,7 @@ from kubexms.step.kinds._fields import Mode, octal
 from kubexms.step.kinds._shell.etc_files import PUT, restore
 from kubexms.step.kinds._shell.units import unit_name
 from kubexms.step.observation import Attributes, Observation, Presence
-from kubexms.step.shell import quote
+from kubexms.step.shell import quote, words
 
 _DIRECTORY = "/etc/systemd/system"
 
@@ -75,15 +75,18 @@ class SystemdUnitSpec(StepArgs):
 
 
 _ASK = r"""
-need=
-reload() {
-  need=
-  case $(systemctl show --no-pager -p NeedDaemonReload -- "$1" 2>/dev/null) in *=yes) need=1 ;; esac
+# needs UNIT...: $need1, $need2 and so on are 1 where systemd has not read the unit's files since they changed
+needs() {
+  i=0
+  [ -d /run/systemd/system ] || return
+  for l in $(systemctl show --no-pager -p NeedDaemonReload -- "$@" 2>/dev/null); do
+    i=$((i + 1))
+    case $l in *=yes) eval "need$i=1" ;; esac
+  done
 }
-[ -d /run/systemd/system ] || reload() { need=; }
-# unit PATH UNIT SHA256: sum, mode, owner, whether systemd has read it; the text follows if it differs
+# unit PATH NEED SHA256: sum, mode, owner, whether systemd has read it; the text follows if it differs
 unit() {
-  reload "$2"
+  need=$2
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then emit 1 "need=$need"; return; fi
   if [ -L "$1" ]; then emit 0 "need=$need
 link=$(readlink "$1")"; return; fi
@@ -122,8 +125,12 @@ class SystemdUnitExecutor(StepExecutor[SystemdUnitSpec]):
         """One fragment."""
         if not specs:
             return ()
-        rows = [f"unit {quote(spec.path)} {quote(spec.unit)} {quote(spec.sha256)}\n" for spec in specs]
-        fragment = Fragment(_ASK + "".join(rows), records=len(specs), timeout=30.0 + len(specs))
+        units = words([spec.unit for spec in specs])
+        rows = "".join(
+            f'unit {quote(spec.path)} "$need{index}" {quote(spec.sha256)}\n'
+            for index, spec in enumerate(specs, start=1)
+        )
+        fragment = Fragment(f"{_ASK}needs {units}\n{rows}", records=len(specs), timeout=30.0 + len(specs))
         return (Probe(fragment, tuple(range(len(specs)))),)
 
     def observe(self, spec: SystemdUnitSpec, record: Record) -> Observation:
