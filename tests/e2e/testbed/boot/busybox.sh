@@ -5,7 +5,7 @@ set -euo pipefail
 root=$HOST_DIR/root
 if [ "${1:-}" != inside ]; then
     while read -r cgroup; do echo $BASHPID >"$cgroup/cgroup.procs"; done <<<"$HOST_CGROUPS"
-    rm -rf "$HOST_DIR/disk/work/work/incompat"
+    (cd "$HOST_DIR/disk/work" && rm -rf work/incompat)
     nsenter --net="$HOST_NETNS" unshare --mount --pid --uts --ipc --fork --kill-child --propagation private \
         bash "$0" inside </dev/null >>"$HOST_DIR/console.log" 2>&1 &
     echo $! >"$HOST_DIR/pid"

@@ -9,7 +9,7 @@ binds=()
 while read -r option; do [ -z "$option" ] || binds+=("$option"); done <<<"${HOST_BINDS:-}"
 disk=$HOST_DIR/disk root=$HOST_DIR/root
 mount -t tmpfs -o mode=755 testbed /run/systemd/nspawn # nspawn's own leftovers stay in here
-rm -rf "$disk/work/work/incompat" # "volatile" (fsync costs nothing) refuses a second mount
+(cd "$disk/work" && rm -rf work/incompat) # "volatile" (fsync costs nothing) refuses a second mount
 mount -t overlay -o "lowerdir=$HOST_LOWER,upperdir=$disk/upper,workdir=$disk/work,volatile" overlay "$root"
 while :; do
     status=0
