@@ -15,12 +15,20 @@ from kubexms.cli.options import (
     project_options,
     settings_for,
 )
+from kubexms.views.plan_formats import PLAN_FORMATS
 
 
 @click.command()
 @click.argument("planfile", required=False, metavar="[PLANFILE]")
 @project_options
-@click.option("--format", "form", type=click.Choice(["human", "json"]), default="human", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["human", *PLAN_FORMATS]),
+    default="human",
+    show_default=True,
+    help="How to show the plan; of the state there are human and json.",
+)
 @expand_option
 @output_options
 @pass_app
@@ -29,30 +37,29 @@ def show(app: App, /, planfile: str | None, form: str, expand: bool, as_json: bo
 
     The JSON of a plan has Terraform's format, so that tools for it can read it.
     """
-    as_json = as_json or form == "json"
+    form = "json" if as_json else form
     if planfile is not None:
-        _plan(app, planfile, as_json=as_json, expand=expand)
+        _plan(app, planfile, form, expand=expand)
         return
+    if form not in {"human", "json"}:
+        raise click.UsageError(f"--format {form} is for a saved plan: give PLANFILE (from `plan --out`).")
     from kubexms.views.jsontext import document
     from kubexms.views.state_views import state_show_text
 
     chosen = Chosen(**options)
     with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
-        if as_json:
+        if form == "json":
             app.write(document(project.store.pull()))
             return
         entries = sorted(project.store.snapshot().steps.values(), key=lambda entry: entry.address)
     app.write(state_show_text(entries, app.paint()) or "The state is empty: nothing has been applied yet.\n")
 
 
-def _plan(app: App, planfile: str, *, as_json: bool, expand: bool) -> None:
+def _plan(app: App, planfile: str, form: str, *, expand: bool) -> None:
     made = app.services.read_plan(app.path(planfile))
-    if as_json:
-        from kubexms.views.jsontext import line
-        from kubexms.views.plan_json import plan_document
-
-        # readers of Terraform's plans expect what Terraform writes: a single line
-        app.write_line(line(plan_document(made)))
+    view = PLAN_FORMATS.get(form)
+    if view is not None:
+        app.write(view(made))
         return
     from kubexms.cli.plan import show_plan
 

@@ -298,6 +298,14 @@ def test_show_reads_a_saved_plan(capsys: Capture) -> None:
     assert json.loads(out)["format_version"] == "1.2"
 
 
+def test_show_in_the_formats_of_other_tools(capsys: Capture) -> None:
+    services = FakeServices(saved={"x.plan": plan(ONE)})
+    assert run(services, "show", "x.plan", "--format", "gitlab") == 0
+    assert json.loads(capsys.readouterr().out) == {"create": 1, "update": 0, "delete": 0}
+    assert run(services, "show", "--format", "gitlab") == 1
+    assert "give PLANFILE" in capsys.readouterr().err
+
+
 def test_secrets_given_by_flag_are_used_and_not_kept() -> None:
     services = FakeServices(made=plan(ONE, options=PlanOptions(variables={"x": "1"})), result=DONE)
     given = ["--var", "secret=hunter2", "--var", "x=1"]
