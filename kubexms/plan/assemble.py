@@ -18,6 +18,7 @@ from kubexms.plan.model import (
     PlanOptions,
     Removal,
 )
+from kubexms.plan.order import order_of
 from kubexms.plan.planner import Planned
 from kubexms.plan.working import HostWork
 from kubexms.spec.address import CONTROLLER, Address
@@ -59,6 +60,7 @@ def assemble(
         hosts=tuple(host_report(work) for work in sorted(planned.hosts.values(), key=lambda work: work.name)),
         changes=tuple(changes),
         drift=tuple(sorted(drift, key=lambda change: Address.parse(change.address))),
+        order=() if options.operation == "destroy" else order_of(project.pipeline, steps.values()),
         hooks=tuple(_hooks(project, changes)),
         removals=tuple(_removals(planned, project)),
         diagnostics=tuple(diagnostics + _warnings(planned)),

@@ -101,6 +101,33 @@ class Change(FrozenModel):
         return self.action is not ActionKind.NO_OP
 
 
+class OrderedStep(FrozenModel):
+    """One step of the pipeline in the order of things, whatever hosts and `forEach` keys it is for."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    """Paths (`module/task/step`) of the steps that it waits for besides its place in the task: those
+    that it names, watches, or reads outputs of."""
+
+
+class OrderedTask(FrozenModel):
+    """A task, what it waits for, and its steps in order."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    """`module/task` or `module`; the default, the task before, is spelled out."""
+    steps: tuple[OrderedStep, ...] = ()
+
+
+class OrderedModule(FrozenModel):
+    """A module, what it waits for, and its tasks as the documents give them."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    """`module` or `module/task`; the default, the module before, is spelled out."""
+    tasks: tuple[OrderedTask, ...] = ()
+
+
 class PlannedHook(FrozenModel):
     """A hook that will run if its scope has something to do."""
 
@@ -197,6 +224,9 @@ class Plan(FrozenModel):
     """No-ops included, sorted by address."""
     drift: tuple[Change, ...] = ()
     """What changed on hosts against last applied, whether or not the plan reverts it."""
+    order: tuple[OrderedModule, ...] = ()
+    """What waits for what, by names: as large as the pipeline, however many hosts there are. Empty for
+    `destroy`, whose order is what the state recorded, reversed."""
     hooks: tuple[PlannedHook, ...] = ()
     removals: tuple[Removal, ...] = ()
     diagnostics: tuple[PlanDiagnostic, ...] = ()
