@@ -10,7 +10,7 @@ import pytest
 
 from kubexms.step.kinds.authorized_key import AuthorizedKeyExecutor, AuthorizedKeySpec
 from kubexms.step.observation import Presence
-from tests.steps.sandbox import Sandbox, Subject, each_shell
+from tests.steps.sandbox import Sandbox, Subject, applets, each_shell
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtvaO0yBmC7SRRmWkgLCAS1ZZ0BdIv3H0bAGvBzkrhN"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBaO0yBmC7SRRmWkgLCAS1ZZ0BdIv3H0bAGvBzkrhN"
@@ -81,3 +81,14 @@ class TestAuthorizedKey:
             assert path.is_symlink()
         finally:
             shutil.rmtree(home)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_user_who_cannot_run_anything_is_no_success(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for tool in Path(applets()).iterdir():
+        (closed / tool.name).symlink_to(tool.readlink())
+    host = Subject(AuthorizedKeyExecutor(), Sandbox("busybox", tmp_path, {"PATH": str(closed)}))
+    spec = AuthorizedKeySpec(user="nobody", key=KEY, path="/var/tmp/kubexms-of-nobody/keys")
+    assert "Permission denied" in host.fails(spec)

@@ -166,6 +166,7 @@ commit
 chmod go-w -- "$dir" "$file"
 """
 
+# `w=$(cat)` and not `eval "$(cat)"`: what cannot be read has to fail, not to be nothing to do
 _AS_USER = """\
 entry=$(getent passwd "$user" 2>/dev/null ||
     awk -F: -v u="$user" '$1 == u || $3 == u { print; exit }' </etc/passwd)
@@ -192,9 +193,9 @@ export home made
 if [ "$(id -u)" = "$uid" ]; then
     eval "$work"
 elif command -v runuser >/dev/null; then
-    printf '%s\\n' "$work" | runuser -u "$name" -- sh -euc 'cd /; eval "$(cat)"'
+    printf '%s\\n' "$work" | runuser -u "$name" -- sh -euc 'cd /; w=$(cat); eval "$w"'
 else
-    printf '%s\\n' "$work" | su -s /bin/sh "$name" -c 'set -eu; cd /; eval "$(cat)"'
+    printf '%s\\n' "$work" | su -s /bin/sh "$name" -c 'set -eu; cd /; w=$(cat); eval "$w"'
 fi
 """
 

@@ -38,6 +38,13 @@ metadata: {name: i}
 spec: {hosts: [{name: here, connection: {type: local, become: {method: none}}}]}
 """
 
+PROJECT = """\
+apiVersion: kubexms.io/v1alpha1
+kind: Project
+metadata: {name: p}
+spec: {state: {allowLocalInCi: true}}
+"""
+
 
 def kubexms(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {
@@ -126,6 +133,17 @@ def test_plan_apply_plan_drift_destroy(project: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
+def test_a_runner_that_forgets_is_asked_first(project: Path, tmp_path: Path) -> None:
+    assert in_project(project, "plan", CI="true").returncode == 0
+    refused = in_project(project, "apply --auto-approve", CI="true")
+    assert refused.returncode == 1
+    assert "Error: CI is set, and the state would be written to this machine's own disk" in refused.stderr
+    assert not (tmp_path / "target").exists()
+    (project / "project.yaml").write_text(PROJECT)
+    assert in_project(project, "apply --auto-approve", CI="true").returncode == 0
+    assert (tmp_path / "target/hello").exists()
+
+
 def test_saved_plans_apply_once_and_only_as_they_were(project: Path) -> None:
     assert in_project(project, "plan --out x.plan").returncode == 0
     shown = json.loads(kubexms("-C", str(project), "show", "--json", "x.plan").stdout)
@@ -181,10 +199,12 @@ def test_a_reader_that_leaves_does_not_stop_an_apply(project: Path, tmp_path: Pa
     reading, writing = os.pipe()
     os.close(reading)
     command = [*PROGRAM, "-C", str(project), "apply", "--auto-approve", "--var-file", "vars.yaml"]
-    done = subprocess.run(
-        command, stdout=writing, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    )
-    os.close(writing)
+    try:
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        )
+    finally:
+        os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "target/hello").exists()
 
@@ -206,18 +226,21 @@ SLOW = """\
 def test_an_interrupt_leaves_a_state_that_says_so(project: Path, tmp_path: Path, interrupts: int) -> None:
     (project / "pipeline.yaml").write_text(PIPELINE + SLOW)
     command = [*PROGRAM, "-C", str(project), "apply", "--auto-approve", "--var-file", "vars.yaml"]
-    running = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "target/begun").exists():
-        assert time.monotonic() < deadline
-        assert running.poll() is None
-        time.sleep(0.05)
-    for _ in range(interrupts):
-        running.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-    out, err = running.communicate(timeout=30)
+    ) as running:
+        try:
+            deadline = time.monotonic() + 30
+            while not (tmp_path / "target/begun").exists():
+                assert time.monotonic() < deadline
+                assert running.poll() is None, running.communicate()
+                time.sleep(0.05)
+            for _ in range(interrupts):
+                running.send_signal(signal.SIGINT)
+                time.sleep(0.2)
+            out, err = running.communicate(timeout=30)
+        finally:
+            running.kill()
     assert (running.returncode, err) == (130, "")
     assert "Error: the apply was stopped" in out
     assert not (tmp_path / "target/after").exists()
@@ -230,23 +253,28 @@ def on_a_terminal(*arguments: str, types: str) -> tuple[int, str]:
     controller, terminal = pty.openpty()
     environ = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
     environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    running = subprocess.Popen(
-        [*PROGRAM, *arguments],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=environ,
-        start_new_session=True,
-    )
-    os.close(terminal)
-    os.write(controller, types.encode())
+    try:
+        running = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=environ,
+            start_new_session=True,
+        )
+    finally:
+        os.close(terminal)
     shown = b""
-    # the end of the last process on a terminal reads as an error, or as nothing
-    with contextlib.suppress(OSError):
-        while piece := os.read(controller, 65536):
-            shown += piece
-    os.close(controller)
-    return running.wait(timeout=60), shown.decode()
+    with open(controller, "rb", buffering=0) as screen, running:
+        try:
+            os.write(controller, types.encode())
+            # the end of the last process on a terminal reads as an error, or as nothing
+            with contextlib.suppress(OSError):
+                while piece := screen.read(65536):
+                    shown += piece
+            return running.wait(timeout=60), shown.decode()
+        finally:
+            running.kill()
 
 
 def test_on_a_terminal_it_asks_in_colour(project: Path, tmp_path: Path) -> None:
