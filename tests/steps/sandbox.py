@@ -46,7 +46,7 @@ fi
 def applets() -> str:
     """A directory that holds busybox's applets and nothing else."""
     directory = tempfile.mkdtemp(prefix="kubexms-applets-")
-    os.chmod(directory, 0o755)  # whoever a step becomes needs them too
+    Path(directory).chmod(0o755)  # whoever a step becomes needs them too
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     subprocess.run(["busybox", "--install", "-s", directory], check=True)
     return directory

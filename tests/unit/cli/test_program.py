@@ -265,7 +265,7 @@ def on_a_terminal(*arguments: str, types: str) -> tuple[int, str]:
     finally:
         os.close(terminal)
     shown = b""
-    with open(controller, "rb", buffering=0) as screen, running:
+    with os.fdopen(controller, "rb", buffering=0) as screen, running:
         try:
             os.write(controller, types.encode())
             # the end of the last process on a terminal reads as an error, or as nothing
