@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubexms.config.discover import Discovery, display
+from kubexms.config.documents import Validated
 from kubexms.config.flatten import Part, flatten
 from kubexms.config.merging import Written, declarations, hooks, pipelines
 from kubexms.config.problems import Problems, failed
@@ -87,12 +88,17 @@ class Expansion:
             if not directory.is_dir():
                 raise ConfigError(f"module '{module.name}': there is no directory {display(directory)}")
             before = self._problems.count
-            self._read[directory] = list(pipelines(self._discovery.directory(directory)))
+            self._read[directory] = list(pipelines(self._discovery.directory(directory), self._refuse_built))
             if self._problems.count > before:
                 self._problems.raise_errors()
         if not self._read[directory]:
             raise ConfigError(f"module '{module.name}': {display(directory)} holds no Pipeline document")
         return self._read[directory]
+
+    def _refuse_built(self, item: Validated) -> None:
+        summary = f"a {item.kind.name} is no part of a module"
+        detail = "It is a pipeline of its own: put it into the project's directory."
+        self._problems.add(item.document.error(("kind",), summary, detail))
 
     def _part(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kubexms.config.documents import Validated
@@ -19,13 +19,17 @@ class Written:
     spec: PipelineSpec
 
 
-def pipelines(documents: Sequence[Validated]) -> Iterator[Written]:
-    """Pipeline documents, and those whose kind is built into one. Raises `ConfigError` from a builder."""
+def pipelines(
+    documents: Sequence[Validated], build: Callable[[Validated], PipelineSpec | None]
+) -> Iterator[Written]:
+    """Pipeline documents, and those whose kind is built into one; what `build` gives None for is left out."""
     for item in documents:
-        if item.kind.build is not None:
-            yield Written(item, item.kind.build(item.name, item.spec))
-        elif isinstance(item.spec, PipelineSpec):
+        if isinstance(item.spec, PipelineSpec):
             yield Written(item, item.spec)
+        elif item.kind.build is not None:
+            built = build(item)
+            if built is not None:
+                yield Written(item, built)
 
 
 def declarations(written: Sequence[Written], problems: Problems) -> dict[str, VariableSpec]:

@@ -10,16 +10,23 @@ from pathlib import Path
 from kubexms.config.checks import check
 from kubexms.config.commands import RunCommand
 from kubexms.config.discover import Discovery
-from kubexms.config.documents import DEFAULT_KINDS, DocumentKinds, KindCatalog, SchemaSet, Validated
+from kubexms.config.documents import (
+    DEFAULT_KINDS,
+    Building,
+    DocumentKinds,
+    KindCatalog,
+    SchemaSet,
+    Validated,
+)
 from kubexms.config.expansion import Expansion, ModuleScope
-from kubexms.config.inventory import InventoryReader, known_roles
+from kubexms.config.inventory import InventoryReader, host_place, known_roles
 from kubexms.config.merging import Written, declarations, hooks, pipelines, strategy
 from kubexms.config.problems import Problems
-from kubexms.config.selection import Selection, inventories, select
+from kubexms.config.selection import Selection, inventories, own_hosts, select
 from kubexms.config.sources import SourceMap
 from kubexms.config.variables import GivenValue, ResolvedVariable, check_hosts, given_values, resolve
 from kubexms.config.varsfrom import vars_from
-from kubexms.diagnostics import Diagnostic
+from kubexms.diagnostics import Diagnostic, SourceRange
 from kubexms.errors import ConfigError
 from kubexms.spec.inventory import Host, Inventory
 from kubexms.spec.pipeline import ModuleSpec, PipelineSpec
@@ -81,15 +88,15 @@ def load_project(
             detail="`kubexms init` writes a first project; `-C DIR` names another directory.",
         )
     selection = select(documents, environment)
-    chosen = inventories(documents, selection, discovery, problems)
+    chosen = [*inventories(documents, selection, discovery, problems), *own_hosts(documents)]
     reader = InventoryReader(run_command, problems, now or datetime.now(UTC), untrusted)
     hosts = reader.hosts(chosen)
     problems.raise_errors()
     given = given_values(
         variables or {}, [*selection.var_files(root), *(root / path for path in var_files)], environ or {}
     )
-    merging = _Merging(discovery, problems, run_command, untrusted)
-    pipeline, scopes = merging.merge(documents, given, hosts)
+    merging = _Merging(discovery, problems, run_command, untrusted, chosen, hosts)
+    pipeline, scopes = merging.merge(documents, given)
     problems.raise_errors()
     roles = known_roles(chosen, hosts) if chosen else None
     problems.extend(check(pipeline, scopes, hosts, roles, merging.sources))
@@ -135,7 +142,11 @@ class _Merging:
         problems: Problems,
         run_command: RunCommand,
         untrusted: bool,
+        chosen: Sequence[Validated],
+        hosts: tuple[Host, ...],
     ) -> None:
+        self._chosen = chosen
+        self._hosts = hosts
         self._discovery = discovery
         self._problems = problems
         self._run_command = run_command
@@ -143,11 +154,11 @@ class _Merging:
         self.sources = SourceMap()
 
     def merge(
-        self, documents: Sequence[Validated], given: Mapping[str, GivenValue], hosts: Sequence[Host]
+        self, documents: Sequence[Validated], given: Mapping[str, GivenValue]
     ) -> tuple[PipelineSpec, dict[str, ModuleScope]]:
         """The merged pipeline, and a scope per module."""
-        written = list(pipelines(documents))
-        variables = self._variables(written, given, hosts)
+        written = list(pipelines(documents, self._build))
+        variables = self._variables(written, given)
         expansion = Expansion(self._discovery, self._problems, self.sources)
         modules: list[ModuleSpec] = []
         scopes: dict[str, ModuleScope] = {}
@@ -175,8 +186,26 @@ class _Merging:
         )
         return merged, scopes
 
+    def _build(self, item: Validated) -> PipelineSpec | None:
+        """What a document stands for; None where it cannot be built, with the reasons in the problems."""
+        assert item.kind.build is not None
+        before = self._problems.count
+
+        def place(host: str) -> SourceRange | None:
+            return host_place(self._chosen, host)
+
+        building = Building(
+            item.name, item.spec, item.document, item.directory, self._hosts, place, self._problems
+        )
+        try:
+            built = item.kind.build(building)
+        except ConfigError as error:
+            self._problems.take(error)
+            return None
+        return built if self._problems.count == before else None
+
     def _variables(
-        self, written: Sequence[Written], given: Mapping[str, GivenValue], hosts: Sequence[Host]
+        self, written: Sequence[Written], given: Mapping[str, GivenValue]
     ) -> dict[str, ResolvedVariable]:
         declared = declarations(written, self._problems)
         values: dict[str, GivenValue] = {}
@@ -191,6 +220,6 @@ class _Merging:
                 self._problems.take(error)
         values.update(given)
         place = {name: item.document.document for item in written for name in item.spec.variables}
-        found = resolve(declared, values, hosts, place, self._problems)
-        check_hosts(declared, hosts, self._problems)
+        found = resolve(declared, values, self._hosts, place, self._problems)
+        check_hosts(declared, self._hosts, self._problems)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubexms.config.discover import Discovery
@@ -109,6 +109,16 @@ def inventories(
             detail="Name one in the Project document (`inventories`), or per environment and choose with -e.",
         )
     return list(found.values())
+
+
+def own_hosts(documents: Sequence[Validated]) -> list[Validated]:
+    """The hosts that documents of other kinds list themselves, as inventories in the same places."""
+    found: list[Validated] = []
+    for item in documents:
+        listed = item.kind.inventory(item.spec) if item.kind.inventory is not None else InventorySpec()
+        if listed.hosts:
+            found.append(replace(item, spec=listed))
+    return found
 
 
 def _wanted(selection: Selection) -> tuple[tuple[str, ...], tuple[str | int, ...]]:

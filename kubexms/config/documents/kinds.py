@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from kubexms.config.problems import Problems
+from kubexms.config.yaml import Document
+from kubexms.diagnostics import SourceRange
 from kubexms.spec.base import FrozenModel
-from kubexms.spec.inventory import InventorySpec
+from kubexms.spec.inventory import Host, InventorySpec
 from kubexms.spec.pipeline import PipelineSpec
 from kubexms.spec.project import ProjectSpec
 
@@ -16,17 +20,36 @@ API_VERSION = f"{API_GROUP}/v1alpha1"
 
 
 @dataclass(frozen=True, slots=True)
+class Building:
+    """What a builder makes a pipeline from. What is wrong with it goes to `problems`, with its place."""
+
+    name: str
+    """The document's own."""
+    spec: FrozenModel
+    document: Document
+    directory: Path
+    """Of the document; paths in it and in the steps that are built are relative to it."""
+    hosts: tuple[Host, ...]
+    """All of the project, merged, in the order of the inventories."""
+    host_place: Callable[[str], SourceRange | None]
+    """Where a host is listed."""
+    problems: Problems
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentKind:
     """One `kind` of document and the model of its `spec`.
 
-    With `build`, a document of this kind stands for a pipeline: `build(name, spec)` makes it, and the
-    project treats it as if it had been written as a Pipeline document. `build` may raise `ConfigError`.
+    With `build`, a document of this kind stands for a pipeline: `build` makes it, and the project
+    treats it as if it had been written as a Pipeline document. It may raise `ConfigError`. With
+    `inventory`, the document may list hosts itself, in `spec.hosts` as an Inventory does.
     """
 
     name: str
     model: type[FrozenModel]
     summary: str = ""
-    build: Callable[[str, FrozenModel], PipelineSpec] | None = None
+    build: Callable[[Building], PipelineSpec] | None = None
+    inventory: Callable[[FrozenModel], InventorySpec] | None = None
 
 
 class DocumentKinds:

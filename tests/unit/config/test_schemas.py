@@ -12,7 +12,14 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
-from kubexms.config.documents import DEFAULT_KINDS, DocumentKind, DocumentKinds, SchemaSet, validate_document
+from kubexms.config.documents import (
+    DEFAULT_KINDS,
+    Building,
+    DocumentKind,
+    DocumentKinds,
+    SchemaSet,
+    validate_document,
+)
 from kubexms.config.schemas import schema_texts
 from kubexms.config.yaml import read_documents
 from kubexms.spec.base import FrozenModel
@@ -143,10 +150,13 @@ def test_other_layers_add_kinds_of_documents(tmp_path: Path) -> None:
     from kubexms.config.project import load_project
     from kubexms.step.registry import Registry
 
-    def build(name: str, spec: FrozenModel) -> PipelineSpec:
+    def build(building: Building) -> PipelineSpec:
+        spec = building.spec
         assert isinstance(spec, FleetSpec)
         steps = tuple(StepSpec(name=f"s{i}", kind="toy", args={"size": 1}) for i in range(spec.machines))
-        return PipelineSpec(modules=(ModuleSpec(name=name, tasks=(TaskSpec(name="t", steps=steps),)),))
+        return PipelineSpec(
+            modules=(ModuleSpec(name=building.name, tasks=(TaskSpec(name="t", steps=steps),)),)
+        )
 
     kinds = DEFAULT_KINDS.extended(DocumentKind("Fleet", FleetSpec, "A fleet.", build))
     text = "apiVersion: kubexms.io/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {machines: 2}\n"
