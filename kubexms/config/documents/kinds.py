@@ -9,6 +9,7 @@ from pathlib import Path
 from kubexms.config.problems import Problems
 from kubexms.config.yaml import Document
 from kubexms.diagnostics import SourceRange
+from kubexms.spec.artifacts import ArtifactsSpec
 from kubexms.spec.base import FrozenModel
 from kubexms.spec.inventory import Host, InventorySpec
 from kubexms.spec.pipeline import PipelineSpec
@@ -82,5 +83,6 @@ DEFAULT_KINDS = DocumentKinds(
     DocumentKind("Pipeline", PipelineSpec, "What to bring about: modules of tasks of steps."),
     DocumentKind("Inventory", InventorySpec, "The machines, how to reach them, what they are for."),
     DocumentKind("Project", ProjectSpec, "Settings of the whole directory."),
+    DocumentKind("Artifacts", ArtifactsSpec, "The files that clusters are built from, each with its digest."),
 )
-"""Pipeline, Inventory and Project."""
+"""Pipeline, Inventory, Project and Artifacts."""

@@ -62,18 +62,18 @@ def ensure_images() -> Images:
         if not images.is_dir():
             _build(images)
         if not kernel.is_dir():
-            with _into(kernel) as fresh:
-                _script("kernel.sh", fresh)
+            with building(kernel) as fresh:
+                script(RECIPE / "kernel.sh", fresh)
     return Images(images / "base", images / "light", images / "repo", images / "id_ed25519", kernel)
 
 
 def _build(images: Path) -> None:
     sys.stderr.write("testbed: building the hosts' file systems, once (about a minute)\n")
-    with _into(images) as fresh:
+    with building(images) as fresh:
         base, light, repo = fresh / "base", fresh / "light", fresh / "repo"
-        _script("base.sh", base)
-        _script("repo.sh", base, repo)
-        _script("light.sh", base, repo, light)
+        script(RECIPE / "base.sh", base)
+        script(RECIPE / "repo.sh", base, repo)
+        script(RECIPE / "light.sh", base, repo, light)
         key = fresh / "id_ed25519"
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", key], check=True
@@ -85,7 +85,7 @@ def _build(images: Path) -> None:
 
 
 @contextmanager
-def _into(final: Path) -> Iterator[Path]:
+def building(final: Path) -> Iterator[Path]:
     """Build in a temporary directory and put it in place whole, or leave nothing."""
     fresh = Path(tempfile.mkdtemp(prefix="new-", dir=cache_root()))
     fresh.chmod(0o755)
@@ -97,15 +97,16 @@ def _into(final: Path) -> Iterator[Path]:
         raise
 
 
-def _script(name: str, *arguments: Path) -> None:
+def script(recipe: Path, *arguments: Path) -> None:
+    """Run a recipe; raises RuntimeError with the end of its output. All of it is in the cache's build.log."""
     log = cache_root() / "build.log"
     with log.open("ab") as output:
         done = subprocess.run(
-            [RECIPE / name, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+            [recipe, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
         )
     if done.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise RuntimeError(f"testbed: {name} failed with {done.returncode}; the end of {log}:\n{tail}")
+        raise RuntimeError(f"testbed: {recipe.name} failed with {done.returncode}; the end of {log}:\n{tail}")
 
 
 def _recipe_digest() -> str:
