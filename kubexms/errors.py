@@ -19,6 +19,7 @@ The tree::
     |   +-- ActionFailed          the step's script ended with an error
     |   +-- StepTimeout           the step's time limit passed
     |   +-- GuardChanged          the host changed between the observation and the action
+    |   +-- PeerFailed            another host that the step needs does not answer
     +-- PlanError                 a plan that cannot be made, read or used
     |   +-- StalePlan             what the plan was bound to has moved
     |   +-- PlanDamaged           unreadable, truncated or of an unknown version
@@ -115,6 +116,10 @@ class StepTimeout(StepError):
 
 class GuardChanged(StepError):
     """The host changed between the observation and the action."""
+
+
+class PeerFailed(StepError):
+    """Another host that the step needs cannot be asked; the step's own host is fine."""
 
 
 class PlanError(KubexmsError):

@@ -15,15 +15,17 @@ from kubexms.errors import (
     StepError,
 )
 from kubexms.executor.attempt import Attempt, HostRun, alike, difference, removes, store_name
-from kubexms.executor.context import Clock, ExchangeContext, expected
+from kubexms.executor.clock import Clock
+from kubexms.executor.context import ExchangeContext, expected
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.executor.outcome import Scrubber, raise_for_failure
+from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
 from kubexms.plan.compare import Comparison, compare
 from kubexms.plan.questions import Seen, read_single
 from kubexms.plan.rendered import Instance, Rendered
 from kubexms.plan.working import PlannedStep
-from kubexms.runtime.protocol import Action, Claim, Outcome
+from kubexms.runtime.protocol import Claim, Outcome
 from kubexms.spec.pipeline import Retries
 from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.observation import Observation, Presence
@@ -56,6 +58,7 @@ class StepApplier:
         rerender: Rerender,
         progress: Callable[[PlannedStep, str], None],
         stopping: Callable[[], bool],
+        peers: Peers,
     ) -> None:
         self._recorder = recorder
         self._lineage = lineage
@@ -63,6 +66,7 @@ class StepApplier:
         self._progress = progress
         self._stopping = stopping
         self._clock = Clock(stopping)
+        self._peers = peers
 
     def apply(self, planned: PlannedStep, host: HostRun, seen: Seen | None) -> StepResult:
         """Bring one step about and record how it went."""
@@ -159,7 +163,7 @@ class StepApplier:
         if request.action is ActionKind.REPLACE:
             removal = executor.undo(spec, Observation.absent())
             if removal is not None:
-                outcome = context.exchange(removal, verify=False)
+                outcome = executor.run_undo(context, spec, Observation.absent())
                 if not outcome.acted:
                     return outcome
                 raise_for_failure(outcome, removal.timeout)
@@ -192,10 +196,9 @@ class StepApplier:
         entry = planned.entry
         assert entry is not None
         prior = entry.prior or Observation.absent()
-        action = rendered.executor.undo(rendered.spec, prior) or Action(":")
         for _ in range(3):
             self._recorder.intend(attempt, attempt.last_seen.observation)
-            outcome = context.exchange(action)
+            outcome = rendered.executor.run_undo(context, rendered.spec, prior)
             attempt.outcome = outcome
             if outcome.acted:
                 attempt.host.acted = True
@@ -229,6 +232,7 @@ class StepApplier:
             clock=self._clock,
             progress=lambda message: self._progress(planned, message),
             timeout=timeout,
+            peers=self._peers,
         )
 
     def _wanted(self, planned: PlannedStep, rendered: Rendered, observation: Observation) -> Comparison:

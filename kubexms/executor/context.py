@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 
-from kubexms.errors import Interrupted
+from kubexms.executor.clock import Clock
+from kubexms.executor.peers import Peers
 from kubexms.plan.questions import Seen, read_single, single
 from kubexms.plan.rendered import Rendered
 from kubexms.runtime.protocol import (
@@ -18,6 +18,7 @@ from kubexms.runtime.protocol import (
     Payload,
     records_digest,
 )
+from kubexms.step.contract import PeerContext
 from kubexms.step.observation import Observation
 
 INLINE_LIMIT = 256 * 1024
@@ -25,25 +26,6 @@ INLINE_LIMIT = 256 * 1024
 
 NEVER = "0" * 64
 """A digest that no answer has: the guard only observes."""
-
-
-class Clock:
-    """Time, injectable. `sleep` returns early and raises `Interrupted` when `stopped` says so."""
-
-    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        self._stopped = stopped
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._stopped():
-                raise Interrupted("stopped while waiting")
-            time.sleep(min(left, 0.2))
 
 
 class ExchangeContext:
@@ -61,6 +43,7 @@ class ExchangeContext:
         clock: Clock,
         progress: Callable[[str], None],
         timeout: float | None,
+        peers: Peers,
     ) -> None:
         self._connection = connection
         self._rendered = rendered
@@ -71,6 +54,7 @@ class ExchangeContext:
         self._clock = clock
         self._progress = progress
         self._timeout = timeout
+        self._peers = peers
         self.guard_refused = False
         self.before: Seen | None = None
 
@@ -111,6 +95,10 @@ class ExchangeContext:
             Exchange(self._token, single(self._rendered), Action(":"), expect=NEVER, verify=False)
         )
         return read_single(self._rendered, outcome.before)
+
+    def peer(self, host: str) -> PeerContext:
+        """See `step.contract.StepContext.peer`."""
+        return self._peers.open(host, token=self._token, clock=self._clock)
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Interrupted` when the user asks to stop now."""

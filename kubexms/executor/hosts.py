@@ -41,11 +41,18 @@ class RunHosts:
         self._identity = identity
         self._hosts: dict[str, HostRun] = {}
         self._failed: dict[str, ConnectionFailed] = {}
+        self._gates: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._render = threading.Lock()
 
     def get(self, name: str) -> HostRun:
         """The host, connected, its own lock held. Raises `ConnectionFailed`, each time the same."""
+        with self._lock:
+            gate = self._gates.setdefault(name, threading.Lock())
+        with gate:  # its own worker, and those of whose peers it is
+            return self._get(name)
+
+    def _get(self, name: str) -> HostRun:
         with self._lock:
             known, failed = self._hosts.get(name), self._failed.get(name)
         if failed is not None:

@@ -13,7 +13,7 @@ from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
 from kubexms.state.digest import digest
 from kubexms.state.model import StepState
-from kubexms.step.contract import ActionKind
+from kubexms.step.contract import ActionKind, ChangeRequest, Disruption
 from kubexms.step.observation import Observation, Presence
 
 
@@ -87,6 +87,7 @@ def _removal(
         changed=tuple(shown or ()),
         unknown=observation.reason if observation.presence is Presence.UNKNOWN else "",
         notes=(note,) if note else (),
+        disruption=_disruption(instance, observation) if action is ActionKind.DELETE else Disruption.NONE,
         summary=summary_of(instance.rendered) if instance else "",
         binding=Binding(
             spec=entry.spec_digest,
@@ -96,6 +97,13 @@ def _removal(
     )
     placeholder = instance or unreadable_instance(entry)
     return PlannedStep(change, placeholder, entry, work.intents.get(address))
+
+
+def _disruption(instance: Instance | None, observation: Observation) -> Disruption:
+    if instance is None or observation.presence is Presence.ABSENT:
+        return Disruption.NONE
+    request = ChangeRequest(ActionKind.DELETE, observation, frozenset(observation.attributes))
+    return instance.rendered.executor.disruption(instance.rendered.spec, request)
 
 
 def _action(

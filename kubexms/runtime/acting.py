@@ -80,6 +80,13 @@ class ActSession:
             pause(min(delay, remaining))
             delay = min(delay * 2, 2.0)
 
+    def share(self, *, until: float) -> None:
+        """Work beside another shell of the same run, which holds the lock. Raises `ProtocolError`."""
+        for frame in self._request("L", 'mkdir -p "$kx_dir"\n', until=until):
+            if frame.kind == "D" and frame.arguments[1] == "0":
+                return
+        raise self._lost()
+
     def exchange(self, exchange: Exchange, *, staged: dict[str, str]) -> Outcome:
         """One exchange. Raises `ProtocolError`, `Unreachable`, `Interrupted`, `ActionFailed`."""
         began = self._clock()

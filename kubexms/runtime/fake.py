@@ -104,7 +104,7 @@ class ScriptedConnection:
                 found = self._answers[max(keys, key=len)]
         return found if isinstance(found, Answer) else Answer(tuple(found))
 
-    def begin(self, run: RunIdentity, *, wait: float) -> None:
+    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
         self._check()
         self.runs.append(run)
 

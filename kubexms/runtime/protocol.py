@@ -241,11 +241,12 @@ class ReadOnlyConnection(Protocol):
 class Connection(ReadOnlyConnection, Protocol):
     """A host that can also be changed."""
 
-    def begin(self, run: RunIdentity, *, wait: float) -> None:
+    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
         """Open the persistent shell, take the host's own lock and log one line on the host.
 
         Waits up to `wait` seconds for another run's lock; then raises `errors.HostBusy`
         with the holder's name. The processes of a run that has lost its controller are ended first.
+        `shared`: another connection of the same run holds the lock; none is taken.
         """
         ...
 

@@ -122,11 +122,13 @@ class ShellConnection(ShellReader):
         self._pause = pause
         self._session: ActSession | None = None
         self._run: RunIdentity | None = None
+        self._shared = False
         self._uploads = 0
 
-    def begin(self, run: RunIdentity, *, wait: float) -> None:
+    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
         """See `protocol.Connection.begin`."""
         self._run = run
+        self._shared = shared
         self._open_session(wait=wait)
 
     def _open_session(self, *, wait: float) -> ActSession:
@@ -137,7 +139,10 @@ class ShellConnection(ShellReader):
         session = ActSession(channel, host=self._host, marker=new_marker(), clock=self._clock)
         try:
             session.start(until=self._clock() + 3 * self._connect_timeout)
-            session.lock(self._run, until=self._clock() + wait, pause=self._pause)
+            if self._shared:
+                session.share(until=self._clock() + wait)
+            else:
+                session.lock(self._run, until=self._clock() + wait, pause=self._pause)
         except BaseException:
             session.close()
             raise

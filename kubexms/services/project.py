@@ -65,12 +65,19 @@ class HostConnector:
 
     def writable(self, host: str) -> Connection:
         """The connection that can act, one per host; connects when first used."""
+        return self._opened(host, host)
+
+    def _opened(self, key: str, host: str) -> Connection:
         with self._lock:
-            if host not in self._open:
-                self._open[host] = open_connection(
+            if key not in self._open:
+                self._open[key] = open_connection(
                     connection_target(self._hosts[host], self._resolver, self._root)
                 )
-            return self._open[host]
+            return self._open[key]
+
+    def peer(self, host: str) -> Connection:
+        """One more connection to a host that other hosts' steps talk to, apart from its own; kept."""
+        return self._opened(f"{host} as a peer", host)
 
     def release(self, host: str) -> None:
         """Close one host's connection."""

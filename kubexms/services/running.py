@@ -14,6 +14,7 @@ from kubexms.executor.events import Listener, StepResult, StepStatus
 from kubexms.executor.hooks import ScopeHooks
 from kubexms.executor.hosts import RunHosts
 from kubexms.executor.job import Job
+from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
 from kubexms.executor.stop import StopSignal
 from kubexms.graph.deletes import DeleteEntry, build_delete_graph
@@ -69,6 +70,7 @@ def run_changes(
         rerender=hosts.rerender,
         progress=lambda step, message: running[-1].say(step.change.address, message),
         stopping=lambda: stop.now,
+        peers=Peers(setup.project.loaded.inventory.hosts, hosts.get, setup.connector.peer, identity),
     )
     for address, digest in observed_digests(planned):
         recorder.know(address, digest)

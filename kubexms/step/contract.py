@@ -18,7 +18,7 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
-from kubexms.runtime.protocol import Action, Connection, Fragment, Outcome, Record
+from kubexms.runtime.protocol import Action, Answer, Connection, Fragment, Outcome, Record
 from kubexms.spec.base import FrozenModel
 from kubexms.step.observation import Attributes, Observation, Presence
 
@@ -91,6 +91,30 @@ class ChangeRequest:
     facts: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+class PeerContext(Protocol):
+    """Another host of the inventory, as a step that needs it sees it: who joins a cluster asks a member.
+
+    Both methods raise `errors.PeerFailed` if that host cannot be reached, and `errors.Interrupted`.
+    They wait while another step talks to the same host.
+    """
+
+    @property
+    def host(self) -> str:
+        """The inventory's name of the host."""
+        ...
+
+    def ask(self, fragment: Fragment) -> Answer:
+        """One read-only question."""
+        ...
+
+    def exchange(self, action: Action) -> Outcome:
+        """One action, neither guarded nor claimed nor verified: that the step's own exchange is.
+
+        Nothing of it is recorded, so its output may hold secrets. There is no `"$KX_BACKUP"`.
+        """
+        ...
+
+
 class StepContext(Protocol):
     """What a kind that needs several exchanges gets; see `StepExecutor.run`."""
 
@@ -105,6 +129,13 @@ class StepContext(Protocol):
 
     def observe(self) -> Observation:
         """Ask the host again."""
+        ...
+
+    def peer(self, host: str) -> PeerContext:
+        """Another host of the inventory, over a connection of its own.
+
+        Raises `errors.PeerFailed` if it is not in the inventory, is in maintenance, or does not answer.
+        """
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -194,6 +225,13 @@ class StepExecutor(ABC, Generic[S]):
         """Apply. Override only where several exchanges are needed (reboot, wait, transfers)."""
         return context.exchange(self.action(spec, request))
 
+    def run_undo(self, context: StepContext, spec: S, prior: Observation) -> Outcome:
+        """Undo. Override only where several exchanges are needed; the last one is of the step's own host.
+
+        Called only where `undo` returns an action; before a replacement too, then with an absent prior.
+        """
+        return context.exchange(self.undo(spec, prior) or Action(":"))
+
     # watching -----------------------------------------------------------------------------
     def watches(self, spec: S) -> tuple[str, ...]:
         """Names of steps of the same module (`task/step` or `step`) whose change triggers this one."""
@@ -257,6 +295,7 @@ __all__ = [
     "Disruption",
     "Observation",
     "OneByOne",
+    "PeerContext",
     "Presence",
     "Probe",
     "RunsPolicy",

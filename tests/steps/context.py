@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from kubexms.errors import PeerFailed
 from kubexms.runtime.protocol import Action, Answer, Connection, Fragment, Outcome, Record, Reply
-from kubexms.step.contract import StepArgs
+from kubexms.step.contract import PeerContext, StepArgs
 from kubexms.step.observation import Observation
 from tests.steps.sandbox import Subject
 
@@ -22,6 +23,7 @@ class SandboxContext:
     now: float = 0.0
     said: list[str] = field(default_factory=list)
     acted: list[Action] = field(default_factory=list)
+    peers: Mapping[str, PeerContext] = field(default_factory=dict)
 
     @property
     def connection(self) -> Connection:
@@ -36,6 +38,12 @@ class SandboxContext:
     def observe(self) -> Observation:
         """Asks for real."""
         return self.subject.observe(self.spec)
+
+    def peer(self, host: str) -> PeerContext:
+        """One of `peers`; any other is not in the inventory."""
+        if host not in self.peers:
+            raise PeerFailed(f"{host} is not in the inventory")
+        return self.peers[host]
 
     def sleep(self, seconds: float) -> None:
         """Time passes at once."""
@@ -94,6 +102,10 @@ class RebootingHost:
             raise self.errors[0]
 
     def observe(self) -> Observation:
+        """Not used."""
+        raise NotImplementedError
+
+    def peer(self, host: str) -> PeerContext:
         """Not used."""
         raise NotImplementedError
 

@@ -200,7 +200,8 @@ kx_act() {
     kx_pid=$!
     read -r kx_me kx_rest </proc/self/stat
     printf '%s\n' "$kx_me" >"$kx_dir/worker"
-    printf '%s\n' "$kx_pid" >"$kx_state/running"
+    # of the run's own shell only: what works beside it is not what a lost run is ended by
+    [ -z "$kx_mine" ] || printf '%s\n' "$kx_pid" >"$kx_state/running"
     printf '%s S X %s 0\n\n' "$kx_m" "$kx_pid" >&6
     wait "$kx_pid"
     kx_status=$?

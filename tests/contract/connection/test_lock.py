@@ -14,6 +14,7 @@ import pytest
 
 from kubexms.errors import HostBusy, KubexmsError
 from kubexms.runtime.local import LocalChannel, LocalTransport
+from kubexms.runtime.protocol import Payload
 from kubexms.runtime.shell_connection import ShellConnection
 from tests.contract.connection.places import (
     Place,
@@ -42,6 +43,18 @@ def test_a_second_run_is_refused_and_told_by_whom(place: Place) -> None:
     with pytest.raises(HostBusy, match="run-1 by tester"):
         place.connection().begin(run_identity("run-2"), wait=0.2)
     assert act(first, "echo mine").stdout == b"mine\n"
+
+
+def test_the_same_run_works_beside_its_lock(place: Place) -> None:
+    first = place.begun("run-1")
+    beside = place.connection()
+    beside.begin(run_identity("run-1"), wait=5.0, shared=True)
+    assert act(beside, "payload p", payloads={"p": Payload(data=b"x" * 300_000)}).stdout == b"x" * 300_000
+    beside.close()
+    assert _holder(place)["run"] == "run-1"
+    assert act(first, "echo mine").stdout == b"mine\n"
+    with pytest.raises(HostBusy, match="run-1 by tester"):
+        place.connection().begin(run_identity("run-2"), wait=0.0)
 
 
 def test_a_second_run_waits(place: Place) -> None:
