@@ -1,4 +1,4 @@
-"""Steps that need other hosts, with every executor: shared connections, an exchange at a time, no deadlock."""
+"""Steps that need other hosts, with every executor: one exchange at a time, and no deadlock."""
 
 from __future__ import annotations
 
