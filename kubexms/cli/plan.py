@@ -60,16 +60,18 @@ def plan(
             project.store.ensure()
         wanted = recorded(wanted, project)
         with asking(app) as listener:
-            made = app.services.plan(project, wanted, listener=listener)
-        if out is not None:
-            app.services.write_plan(made, app.path(out))
+            made = app.services.plan(project, wanted, listener=listener, whole=out is not None)
+        digest = app.services.write_plan(made, app.path(out)) if out is not None else None
     if app.stream is not None:
         app.stream.plan(made, operation="plan")
+        if out is not None and digest is not None:
+            app.stream.saved(out, digest)
     else:
         show_plan(app, made, expand=expand)
         if out is not None:
             app.write(
-                f'\nSaved the plan to: {out}\n\nTo make exactly these changes:\n    kubexms apply "{out}"\n'
+                f"\nSaved the plan to: {out}\nIts digest: {digest}\n\n"
+                f'To make exactly these changes:\n    kubexms apply "{out}"\n'
             )
     return exit_code(made, detailed=detailed_exitcode)
 

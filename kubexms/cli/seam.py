@@ -30,8 +30,10 @@ class Services(Protocol):
         """Warnings of a project that loads."""
         ...
 
-    def plan(self, project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
-        """What would change."""
+    def plan(
+        self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False
+    ) -> Plan:
+        """What would change; with `whole` as a saved plan holds it."""
         ...
 
     def apply(
@@ -86,11 +88,13 @@ class InstalledServices:
 
         return validate(project)
 
-    def plan(self, project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
-        """What would change."""
+    def plan(
+        self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False
+    ) -> Plan:
+        """What would change; with `whole` as a saved plan holds it."""
         from kubexms.services.planning import plan
 
-        return plan(project, options, listener=listener)
+        return plan(project, options, listener=listener, whole=whole)
 
     def apply(
         self,

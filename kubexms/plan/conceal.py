@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from kubexms.plan.model import HIDDEN
 from kubexms.plan.rendered import Rendered
+from kubexms.spec.asset import Asset
 from kubexms.state.digest import digest, keyed_digest
 from kubexms.step.contract import Attributes, Observation, Presence
 
@@ -67,7 +68,13 @@ class Concealer:
         known = self._specs.get(id(rendered))
         if known is not None and known[0] is rendered:
             return known[1]
-        value = digest([rendered.executor.kind, self.spec(rendered)])
+        data = self.spec(rendered)
+        for name, field_value in rendered.spec:
+            # where the documents are checked out says nothing of what is to be
+            if isinstance(field_value, Asset):
+                alias = type(rendered.spec).model_fields[name].alias or name
+                data[alias] = {"sha256": field_value.sha256, "size": field_value.size}
+        value = digest([rendered.executor.kind, data])
         self._specs[id(rendered)] = (rendered, value)
         return value
 

@@ -18,22 +18,26 @@ def input_digests(reads: Iterable[str], scope: Mapping[str, object], conceal: Co
         root, _, rest = name.partition(".")
         if root not in _TRACKED or not rest:
             continue
-        value = _lookup(scope.get(root), rest)
+        value = lookup(scope.get(root), rest)
         if isinstance(value, Sensitive):
             found[name] = conceal.keyed(value.value)
-        elif value is not _NOTHING and not isinstance(value, Unknown):
+        elif value is not NOTHING and not isinstance(value, Unknown):
             found[name] = digest(value)
     return found
 
 
-_NOTHING = object()
+NOTHING = object()
+"""There is no such name."""
 
 
-def _lookup(value: object, path: str) -> object:
-    """Follow a dotted path. Keys may hold dots (`os/step.name`): the longest key wins."""
+def lookup(value: object, path: str) -> object:
+    """Follow a dotted path; `NOTHING` where it leads nowhere.
+
+    Keys may hold dots (`os/step.name`): the longest key wins.
+    """
     while path:
         if not isinstance(value, Mapping):
-            return _NOTHING if not isinstance(value, Unknown) else value
+            return NOTHING if not isinstance(value, Unknown) else value
         key = next(
             (
                 k
@@ -43,6 +47,6 @@ def _lookup(value: object, path: str) -> object:
             None,
         )
         if key is None:
-            return _NOTHING
+            return NOTHING
         value, path = value[key], path[len(key) + 1 :]
     return value

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from kubexms.plan.origin import Origin
 from kubexms.spec.base import FrozenModel
 from kubexms.step.contract import ActionKind, Disruption
 
@@ -230,6 +231,8 @@ class Plan(FrozenModel):
     hooks: tuple[PlannedHook, ...] = ()
     removals: tuple[Removal, ...] = ()
     diagnostics: tuple[PlanDiagnostic, ...] = ()
+    origin: Origin | None = None
+    """What it was made from; saved plans have it."""
 
     @property
     def effective(self) -> tuple[Change, ...]:

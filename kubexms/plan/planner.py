@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
@@ -92,6 +92,11 @@ class Planner:
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts, resolver)
+
+    @property
+    def modules(self) -> Collection[str]:
+        """Names of the modules that have scopes: those of the documents."""
+        return self._project.scopes.keys()
 
     def engine(self, module: str) -> TemplateEngine:
         """The template engine for a module's documents."""

@@ -54,6 +54,12 @@ class Rendered:
         named = {attribute for name in self.sensitive for attribute in self._attributes_of(name)}
         return frozenset(named) | self.executor.secrets_from(self.spec)
 
+    def hides(self, name: str) -> bool:
+        """Whether a field (snake_case) must not be shown: it is sensitive, or determines what is."""
+        if name in self.sensitive:
+            return True
+        return not self.sensitive_attributes.isdisjoint(self._attributes_of(name))
+
     @cached_property
     def desired(self) -> Mapping[str, JsonValue] | None:
         """The desired attributes; those of `unknown_attributes` mean nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -21,15 +21,20 @@ _OWN_SOURCES = ("default", "")
 """A variable whose value comes from here gives way to inventory vars of the same name."""
 
 
-def host_view(host: Host, facts: Facts | None) -> dict[str, object]:
-    """One host as `host` and as an entry of `hosts`."""
+def host_view(host: Host, facts: Facts | None, secret: Collection[str] = ()) -> dict[str, object]:
+    """One host as `host` and as an entry of `hosts`; its vars of the names in `secret` are sensitive."""
     return {
         "name": host.name,
         "roles": list(host.roles),
         "address": host.connection.address or host.name,
-        "vars": host.vars,
+        "vars": concealed(host.vars, secret),
         "facts": facts if facts is not None else Unknown(f"facts of {host.name}"),
     }
+
+
+def concealed(values: Mapping[str, JsonValue], secret: Collection[str]) -> dict[str, object]:
+    """Values that an inventory gives: what is declared sensitive is so wherever its value comes from."""
+    return {name: Sensitive(value) if name in secret else value for name, value in values.items()}
 
 
 class Scopes:
@@ -43,7 +48,15 @@ class Scopes:
         self._resolver = resolver
         self._hosts = {host.name: host for host in project.inventory.hosts}
         self._facts = dict(facts)
-        self._views = {name: host_view(host, self._facts.get(name)) for name, host in self._hosts.items()}
+        self._secret = frozenset(
+            name
+            for scope in project.scopes.values()
+            for name, variable in scope.variables.items()
+            if variable.sensitive
+        )
+        self._views = {
+            name: host_view(host, self._facts.get(name), self._secret) for name, host in self._hosts.items()
+        }
         self._everyone = self._group()
         self._vars: dict[tuple[str, str], dict[str, object]] = {}
 
@@ -108,7 +121,7 @@ class Scopes:
         for name, variable in scope.variables.items():
             given = variable.source not in _OWN_SOURCES
             (over if given else values)[name] = self._value(scope, name, variable, host)
-        return {**values, **self._hosts[host].vars, **over}
+        return {**values, **concealed(self._hosts[host].vars, self._secret), **over}
 
     def _value(self, scope: ModuleScope, name: str, variable: ResolvedVariable, host: str) -> object:
         if variable.secret is not None:

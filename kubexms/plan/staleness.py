@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from kubexms.plan.model import Change, HostStatus, Plan
+from pydantic import JsonValue
+
+from kubexms.plan.model import HIDDEN, Change, HostStatus, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Moved:
     what: str
     """`spec`, `observation`, `state`, `unreachable`, or `dependency`."""
     detail: str
+    """Why, and a line for each attribute concerned: planned from, observed now, desired."""
 
 
 def moved_since(saved: Plan, fresh: Plan, depends: dict[str, tuple[str, ...]]) -> list[Moved]:
@@ -48,41 +52,64 @@ def moved_since(saved: Plan, fresh: Plan, depends: dict[str, tuple[str, ...]]) -
 def _compare(planned: Change, now: Change | None) -> list[Moved]:
     where = (planned.address, planned.host)
     if now is None:
-        return [Moved(*where, "spec", "it is not in the spec or the state any more")]
+        why = "it is not in the spec or the state any more"
+        return [Moved(*where, "spec", f"{why}\n{_values(planned, None)}")]
+    values = _values(planned, now)
     if now.binding.spec and planned.binding.spec != now.binding.spec:
-        return [
-            Moved(
-                *where,
-                "spec",
-                "its rendered fields changed (documents, variables, facts, outputs or secrets)",
-            )
-        ]
+        why = "its rendered fields changed (documents, variables, facts, outputs or secrets)"
+        return [Moved(*where, "spec", f"{why}\n{values}")]
     if not now.effective:
-        return [
-            Moved(
-                *where,
-                "observation",
-                f"the plan would have {_did(planned)} it; the host is as desired already",
-            )
-        ]
+        why = f"the plan would have {_did(planned)} it; the host is as desired already"
+        return [Moved(*where, "observation", f"{why}\n{values}")]
     if planned.binding.observation != now.binding.observation:
-        return [Moved(*where, "observation", _values(planned, now))]
+        return [Moved(*where, "observation", values)]
     if planned.binding.state != now.binding.state:
-        return [Moved(*where, "state", "its entry in the state changed: something was applied since")]
+        why = "its entry in the state changed: something was applied since"
+        return [Moved(*where, "state", f"{why}\n{values}")]
     if planned.action is not now.action:
-        return [Moved(*where, "observation", f"it would now be {_did(now)}, not {_did(planned)}")]
+        return [
+            Moved(*where, "observation", f"it would now be {_did(now)}, not {_did(planned)}\n{values}"),
+        ]
     return []
 
 
-def _values(planned: Change, now: Change) -> str:
-    names = sorted({*(planned.before or {}), *(now.before or {})})
-    parts = []
-    for name in names:
-        was, is_now = (planned.before or {}).get(name), (now.before or {}).get(name)
-        if was != is_now:
-            want = (planned.after or {}).get(name)
-            parts.append(f"{name}: planned from {was!r}, observed now {is_now!r}, desired {want!r}")
-    return "; ".join(parts) or "the host changed"
+_LONGEST = 60
+"""Characters of one value in a refusal."""
+
+
+def _values(planned: Change, now: Change | None) -> str:
+    """A line for each attribute that moved; if none did, for each of those that were to change."""
+    known = (planned.before, planned.after, *((now.before, now.after) if now is not None else ()))
+    names = sorted({name for values in known for name in values or ()} | set(planned.after_unknown))
+    moved = [name for name in names if now is not None and _sides(planned, name) != _sides(now, name)]
+    lines = [_line(name, planned, now) for name in moved or planned.changed]
+    return "\n".join(lines) or "the host changed"
+
+
+def _line(name: str, planned: Change, now: Change | None) -> str:
+    was, wanted = _sides(planned, name)
+    if now is None:
+        return f"{name}: planned from {was}, desired {wanted}"
+    seen, wants = _sides(now, name)
+    desired = wants if wants == wanted else f"{wanted} in the plan and {wants} now"
+    return f"{name}: planned from {was}, observed now {seen}, desired {desired}"
+
+
+def _sides(change: Change, name: str) -> tuple[str, str]:
+    """What an attribute is and is to be, as text."""
+    before = "unknown" if change.before is None and change.unknown else _said(change.before, name)
+    if name in change.after_unknown:
+        return before, "known after apply"
+    return before, _said(change.after, name)
+
+
+def _said(values: dict[str, JsonValue] | None, name: str) -> str:
+    if values is None or name not in values:
+        return "absent"
+    if values[name] == HIDDEN:
+        return HIDDEN
+    text = json.dumps(values[name], ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _did(change: Change) -> str:

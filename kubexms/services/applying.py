@@ -24,10 +24,10 @@ from kubexms.executor.events import (
     Waiting,
 )
 from kubexms.executor.stop import StopSignal
+from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import HostStatus, Plan, PlanOptions
 from kubexms.plan.planner import Planned
 from kubexms.plan.staleness import Moved, moved_since
-from kubexms.services.planfile import plan_digest
 from kubexms.services.planning import Prepared, prepare
 from kubexms.services.project import HostConnector, Project
 from kubexms.services.running import RunSetup, run_changes

@@ -32,13 +32,19 @@ class Prepared:
     planner: Planner
 
 
-def plan(project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
+def plan(project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False) -> Plan:
     """Observe every host and say what would change. Read-only.
 
-    Raises `ConfigError` and `PlanError`; hosts that cannot be asked are in the plan's report.
+    With `whole` the plan holds its origin, too, as a saved plan does. Raises `ConfigError` and
+    `PlanError`; hosts that cannot be asked are in the plan's report.
     """
     snapshot = project.store.snapshot()
-    return prepare(project, options, project.connector(snapshot), snapshot, listener=listener).plan
+    prepared = prepare(project, options, project.connector(snapshot), snapshot, listener=listener)
+    if not whole:
+        return prepared.plan
+    from kubexms.plan.provenance import with_origin
+
+    return with_origin(prepared.plan, prepared.planned, prepared.planner, project.loaded)
 
 
 def prepare(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Change, HostStatus, Plan, Reason
 from kubexms.spec.address import Address
 from kubexms.step.contract import ActionKind
@@ -158,12 +159,14 @@ def _own(plan: Plan) -> dict[str, JsonValue]:
         "lineage": plan.lineage,
         "serial": plan.serial,
         "spec_digest": plan.spec_digest,
+        "digest": plan_digest(plan),
         "options": options,
         "counts": {**counts.model_dump()},
         "hosts": [report.model_dump(mode="json") for report in plan.hosts],
         "hooks": [hook.model_dump(mode="json") for hook in plan.hooks],
         "removals": [removal.model_dump(mode="json") for removal in plan.removals],
         "diagnostics": [item.model_dump(mode="json") for item in plan.diagnostics],
+        "origin": plan.origin.model_dump(mode="json") if plan.origin is not None else None,
     }
 
 

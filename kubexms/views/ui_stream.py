@@ -92,6 +92,10 @@ class Stream:
         counts = plan.counts()
         self._summary(plan_line(counts), Totals(counts.add, counts.change, counts.remove), operation)
 
+    def saved(self, path: str, digest: str) -> None:
+        """A plan was saved; Terraform has no word for that."""
+        self._emit("info", f"Saved the plan to: {path}", "log", kubexms={"plan": path, "digest": digest})
+
     def nothing_done(self) -> None:
         """The summary of an apply that had nothing to do."""
         self._summary(Totals().line(self.operation), Totals(), self.operation)

@@ -73,7 +73,9 @@ class FakeServices:
     def validate(self, project: Project) -> tuple[Diagnostic, ...]:
         return self.warnings
 
-    def plan(self, project: Project, options: PlanOptions, *, listener: Listener) -> Plan:
+    def plan(
+        self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False
+    ) -> Plan:
         self.options.append(options)
         return self.made
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from kubexms.plan.model import Binding, Change, HostReport, HostStatus, Plan
+from kubexms.plan.model import HIDDEN, Binding, Change, HostReport, HostStatus, Plan
 from kubexms.plan.staleness import moved_since
 from kubexms.step.contract import ActionKind
 
@@ -48,7 +49,47 @@ def test_a_moved_observation_shows_its_three_values() -> None:
     binding = PLANNED.binding.model_copy(update={"observation": "v1:else"})
     now = PLANNED.model_copy(update={"before": {"colour": "green"}, "binding": binding})
     (item,) = moved_since(plan(PLANNED), plan(now), {})
-    assert item.detail == "colour: planned from 'red', observed now 'green', desired 'blue'"
+    assert item.detail == 'colour: planned from "red", observed now "green", desired "blue"'
+
+
+def test_a_moved_spec_shows_what_was_and_what_is_desired() -> None:
+    binding = PLANNED.binding.model_copy(update={"spec": "v1:else"})
+    now = PLANNED.model_copy(update={"after": {"colour": "black"}, "binding": binding})
+    (item,) = moved_since(plan(PLANNED), plan(now), {})
+    why, values = item.detail.split("\n")
+    assert why.startswith("its rendered fields changed")
+    assert values == (
+        'colour: planned from "red", observed now "red", desired "blue" in the plan and "black" now'
+    )
+
+
+@pytest.mark.parametrize(
+    ("update", "expected"),
+    [
+        ({"before": None}, 'colour: planned from "red", observed now absent, desired "blue"'),
+        (
+            {"before": None, "unknown": "permission denied"},
+            'colour: planned from "red", observed now unknown, desired "blue"',
+        ),
+        (
+            {"after": {}, "after_unknown": ("colour",)},
+            (
+                'colour: planned from "red", observed now "red", '
+                'desired "blue" in the plan and known after apply now'
+            ),
+        ),
+        (
+            {"before": {"colour": HIDDEN}},
+            f'colour: planned from "red", observed now {HIDDEN}, desired "blue"',
+        ),
+        ({}, 'colour: planned from "red", observed now "red", desired "blue"'),
+    ],
+)
+def test_values_that_are_none_are_told_apart(update: dict[str, Any], expected: str) -> None:
+    binding = PLANNED.binding.model_copy(update={"observation": "v1:else"})
+    now = PLANNED.model_copy(update={"binding": binding, **update})
+    (item,) = moved_since(plan(PLANNED), plan(now), {})
+    assert item.detail == expected
 
 
 def test_a_step_that_is_right_by_now_has_moved() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import json
 import stat
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kubexms.errors import PlanDamaged, PlanError
+from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Change, Plan
-from kubexms.services.planfile import plan_digest, read_plan, write_plan
+from kubexms.services.planfile import read_plan, write_plan
 from kubexms.step.contract import ActionKind
+from tests.golden import cases
 
 PLAN = Plan(
     tool_version="0",
@@ -28,6 +33,14 @@ PLAN = Plan(
 )
 
 
+def mixed_document() -> dict[str, Any]:
+    """A saved plan with a bit of everything, as data."""
+    with tempfile.TemporaryDirectory() as directory:
+        write_plan(next(case for case in cases.CASES if case.name == "mixed").plan(), Path(directory) / "p")
+        document: dict[str, Any] = json.loads((Path(directory) / "p").read_text())
+    return document
+
+
 def test_written_and_read_back_equal(tmp_path: Path) -> None:
     digest = write_plan(PLAN, tmp_path / "p")
     assert read_plan(tmp_path / "p") == PLAN
@@ -38,13 +51,78 @@ def test_written_and_read_back_equal(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
-def test_a_changed_byte_is_refused_or_means_the_same(tmp_path: Path, position: int, byte: int) -> None:
+def test_a_changed_byte_is_refused(tmp_path: Path, position: int, byte: int) -> None:
     write_plan(PLAN, tmp_path / "p")
     data = bytearray((tmp_path / "p").read_bytes())
+    assume(data[position % len(data)] != byte)
     data[position % len(data)] = byte
     (tmp_path / "q").write_bytes(bytes(data))
-    with contextlib.suppress(PlanDamaged):
-        assert read_plan(tmp_path / "q") == PLAN
+    with pytest.raises(PlanDamaged, match="q"):
+        read_plan(tmp_path / "q")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(first=st.integers(0, 700), length=st.integers(1, 200), to=st.integers(0, 700), noise=st.binary())
+def test_a_cut_moved_or_inserted_piece_is_refused(
+    tmp_path: Path, first: int, length: int, to: int, noise: bytes
+) -> None:
+    write_plan(PLAN, tmp_path / "p")
+    data = (tmp_path / "p").read_bytes()
+    piece, rest = data[first : first + length], data[:first] + data[first + length :]
+    changed = rest[:to] + noise + (piece if len(noise) % 2 else b"") + rest[to:]
+    assume(changed != data)
+    (tmp_path / "q").write_bytes(changed)
+    with pytest.raises(PlanDamaged, match="q"):
+        read_plan(tmp_path / "q")
+
+
+def _members(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield (*path, name)
+        yield from _members(item, (*path, name))
+
+
+def _at(document: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        document = document[name]
+    return document
+
+
+MIXED = mixed_document()
+
+
+@pytest.mark.parametrize("path", list(_members(MIXED)), ids=lambda path: ".".join(map(str, path)))
+def test_every_field_that_is_swapped_or_dropped_is_refused(tmp_path: Path, path: tuple[Any, ...]) -> None:
+    others: tuple[Any, ...] = (None, "", 7, "2027-01-01T00:00:00Z", [], {}, True, ...)
+    for value in others:
+        document = copy.deepcopy(MIXED)
+        parent = _at(document, path[:-1])
+        if parent[path[-1]] == value and type(parent[path[-1]]) is type(value):
+            continue
+        if value is ...:
+            del parent[path[-1]]
+        else:
+            parent[path[-1]] = value
+        text = json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
+        (tmp_path / "q").write_text(text)
+        with pytest.raises(PlanDamaged, match="q"):
+            read_plan(tmp_path / "q")
+
+
+def test_a_plan_that_was_only_reformatted_is_refused(tmp_path: Path) -> None:
+    write_plan(PLAN, tmp_path / "p")
+    document = json.loads((tmp_path / "p").read_text())
+    (tmp_path / "p").write_text(json.dumps(document, indent=2))
+    with pytest.raises(PlanDamaged, match="not as it was written"):
+        read_plan(tmp_path / "p")
+
+
+def test_the_digest_leaves_out_the_time_and_nothing_else() -> None:
+    later = PLAN.model_copy(update={"created": datetime(2027, 1, 1, tzinfo=UTC)})
+    assert plan_digest(later) == plan_digest(PLAN)
+    for update in ({"serial": 2}, {"workspace": "x"}, {"changes": ()}, {"tool_version": "1"}):
+        assert plan_digest(PLAN.model_copy(update=update)) != plan_digest(PLAN)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, -2])
