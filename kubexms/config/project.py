@@ -163,6 +163,7 @@ class _Merging:
         modules: list[ModuleSpec] = []
         scopes: dict[str, ModuleScope] = {}
         for item in written:
+            self.sources.pipelines.append(item.document.document)
             scope = ModuleScope(item.document.directory, variables)
             for index, module in enumerate(item.spec.modules):
                 path = ("spec", "modules", index)

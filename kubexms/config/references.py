@@ -85,19 +85,24 @@ def watched(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
 
 def duplicate_hooks(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
     """Hooks of one scope with the same name: addresses would be the same."""
-    yield from _twice(pipeline.hooks, "the pipeline", None)
+    yield from _twice(pipeline.hooks, "the pipeline", ("", ""), sources)
     for module in pipeline.modules:
-        yield from _twice(module.hooks, f"module '{module.name}'", sources.lookup(module.name))
+        yield from _twice(module.hooks, f"module '{module.name}'", (module.name, ""), sources)
         for task in module.tasks:
-            place = sources.lookup(module.name, task.name)
-            yield from _twice(task.hooks, f"task '{module.name}/{task.name}'", place)
+            yield from _twice(
+                task.hooks, f"task '{module.name}/{task.name}'", (module.name, task.name), sources
+            )
 
 
-def _twice(hooks: Hooks, who: str, where: SourceRange | None) -> Iterator[Diagnostic]:
+def _twice(hooks: Hooks, who: str, scope: tuple[str, str], sources: SourceMap) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for hook in (*hooks.pre, *hooks.post, *hooks.on_failure):
         if hook.name in seen:
-            yield _error(f"{who} has the hook '{hook.name}' twice", "Names are unique in a scope.", where)
+            yield _error(
+                f"{who} has the hook '{hook.name}' twice",
+                "A hook's name is its address: give each of `pre`, `post` and `onFailure` its own.",
+                sources.hook(*scope, hook.name),
+            )
         seen.add(hook.name)
 
 

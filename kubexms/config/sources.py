@@ -20,6 +20,8 @@ class SourceMap:
     """Places by the parts of an address. Filled while documents load, then only read (thread-safe)."""
 
     places: dict[Place, tuple[Document, DocumentPath]] = field(default_factory=dict)
+    pipelines: list[Document] = field(default_factory=list)
+    """Documents that give hooks to the whole pipeline."""
     _paths: dict[SourceRange, str] = field(default_factory=dict, repr=False)
 
     def add_module(self, name: str, document: Document, path: DocumentPath) -> None:
@@ -56,6 +58,23 @@ class SourceMap:
         place = document.range(full, key=key, line=line)
         self._paths[place] = dotted(full)
         return place
+
+    def hook(self, module: str, task: str, name: str) -> SourceRange | None:
+        """The place of the last hook of this name in a scope; of the scope if it is not in its document."""
+        for document, path in reversed(self._scopes(module, task)):
+            for phase in ("onFailure", "post", "pre"):
+                for hook, at in reversed(_named(document, (*path, "hooks"), phase)):
+                    if hook == name:
+                        place = document.range((*at, "name"))
+                        self._paths[place] = dotted((*at, "name"))
+                        return place
+        return self.lookup(module, task)
+
+    def _scopes(self, module: str, task: str) -> list[tuple[Document, DocumentPath]]:
+        if not module:
+            return [(document, ("spec",)) for document in self.pipelines]
+        found = self.places.get((module, task, ""))
+        return [found] if found is not None else []
 
     def path_of(self, place: SourceRange | None) -> str:
         """The path in its document of a place that `lookup` has given: `spec.modules[0].name`."""

@@ -85,9 +85,8 @@ class StepApplier:
                 return self._recorder.fail(attempt, error, StepStatus.UNREACHABLE, time.monotonic() - began)
             except KubexmsError as error:
                 if attempt.number < retries.attempts and not self._stopping():
-                    self._progress(
-                        planned, f"attempt {attempt.number} failed ({error.summary}); again in {delay:g} s"
-                    )
+                    why = attempt.scrub.text(error.summary)
+                    self._progress(planned, f"attempt {attempt.number} failed ({why}); again in {delay:g} s")
                     try:
                         self._clock.sleep(delay)
                     except Interrupted:
@@ -230,7 +229,7 @@ class StepApplier:
             claim=Claim(rendered.object_id, self._lineage, release),
             expect=expected(attempt.seen, rendered),
             clock=self._clock,
-            progress=lambda message: self._progress(planned, message),
+            progress=lambda message: self._progress(planned, attempt.scrub.text(message)),
             timeout=timeout,
             peers=self._peers,
         )

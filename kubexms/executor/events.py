@@ -11,6 +11,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from kubexms.plan.model import Change, HostReport
+from kubexms.plan.staleness import Moved
+
+HOOK = "hook"
+"""The kind of results that are no step's."""
 
 
 class StepStatus(StrEnum):
@@ -56,12 +60,15 @@ class RunResult:
     interrupted: bool = False
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Host -> why."""
+    stale: tuple[Moved, ...] = ()
+    """What moved on the hosts that were left out for it (`--on-stale=skip-host`)."""
 
     @property
     def failed(self) -> bool:
-        """Whether anything did not work."""
+        """Whether anything did not work, or was left out."""
         bad = {StepStatus.FAILED, StepStatus.INTERRUPTED, StepStatus.UNREACHABLE, StepStatus.SKIPPED}
-        return self.interrupted or bool(self.unreachable) or any(r.status in bad for r in self.results)
+        left_out = bool(self.unreachable or self.stale)
+        return self.interrupted or left_out or any(r.status in bad for r in self.results)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from kubexms.errors import ActionFailed, StepTimeout
-from kubexms.executor.events import StepResult, StepStatus
+from kubexms.executor.events import HOOK, StepResult, StepStatus
 from kubexms.executor.hosts import RunHosts
+from kubexms.executor.outcome import Scrubber
 from kubexms.graph.model import Scope
 from kubexms.plan.model import Change
 from kubexms.runtime.connect import run_local_command
@@ -18,8 +19,8 @@ from kubexms.spec.pipeline import HookSpec
 from kubexms.state.model import OpenScope
 from kubexms.state.protocol import StateWriter
 
-RenderHook = Callable[[Scope, HookSpec], str]
-"""The hook's shell with its templates rendered."""
+RenderHook = Callable[[Scope, HookSpec], tuple[str, Scrubber]]
+"""The hook's shell with its templates rendered, and what removes its secrets from what it prints."""
 
 
 class ScopeHooks:
@@ -64,28 +65,29 @@ class ScopeHooks:
     def run(self, scope: Scope, hook: HookSpec) -> StepResult:
         """Run one hook. Raises `StepError` and `ConnectionFailed`."""
         began = time.monotonic()
-        script = self._render(scope, hook)
+        script, scrub = self._render(scope, hook)
         address = Address(scope.module, scope.task, "hook", scope.host or CONTROLLER, hook.name)
         if scope.host:
             status, stdout, stderr = self._on_host(scope.host, str(address), script, hook)
         else:
             status, stdout, stderr = _here(script, hook)
+        stdout, stderr = scrub.text(stdout), scrub.text(stderr)
         if status != 0:
             last = (stderr or stdout).strip().splitlines()
             raise ActionFailed(
                 f"hook {hook.name}: exit status {status}" + (f": {last[-1][:300]}" if last else ""),
-                detail=(stderr or stdout)[-4000:],
+                detail=stderr or stdout,
             )
         return StepResult(
             str(address),
-            "hook",
+            HOOK,
             "run",
             StepStatus.OK,
             changed=True,
             seconds=time.monotonic() - began,
             exit_status=status,
-            stdout=stdout[-4000:],
-            stderr=stderr[-4000:],
+            stdout=stdout,
+            stderr=stderr,
         )
 
     def _on_host(self, name: str, address: str, script: str, hook: HookSpec) -> tuple[int, str, str]:

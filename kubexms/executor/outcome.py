@@ -24,12 +24,17 @@ class Scrubber:
 
     @classmethod
     def of(cls, rendered: Rendered) -> Scrubber:
-        """For the values of a step's sensitive fields."""
-        found: set[str] = set()
+        """For a step: its sensitive fields, and the values that they were made of."""
+        found: set[str] = set(rendered.secrets)
         data = rendered.spec.model_dump(mode="json")
         for name in rendered.sensitive:
             found |= set(_strings(data.get(name)))
-        lines = {line for text in found for line in (text, *text.splitlines()) if len(line.strip()) >= 4}
+        return cls.for_texts(found)
+
+    @classmethod
+    def for_texts(cls, texts: Iterable[str]) -> Scrubber:
+        """For these values and each of their lines; what is shorter than four characters is no secret."""
+        lines = {line for text in texts for line in (text, *text.splitlines()) if len(line.strip()) >= 4}
         return cls(tuple(sorted(lines, key=len, reverse=True)))
 
     def text(self, data: bytes | str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from kubexms.errors import ConnectionFailed, Interrupted, KubexmsError, StateError
-from kubexms.executor.events import StepResult, StepStatus
+from kubexms.executor.events import HOOK, StepResult, StepStatus
 from kubexms.executor.job import Job
 from kubexms.executor.lanes import GOOD, Finished, HookTask, Idle, Message, Started, StepBatch, Task
 from kubexms.graph.model import HookSide, StepNode
@@ -87,7 +87,7 @@ class Performer:
         yield Idle(task.lane, hook=task, good=good)
 
     def _hook(self, task: HookTask, hook: HookSpec) -> Generator[Message, None, bool]:
-        change = Change(address=str(task.node.address(hook)), kind="hook", action=ActionKind.RUN)
+        change = Change(address=str(task.node.address(hook)), kind=HOOK, action=ActionKind.RUN)
         verdict = self._approve(change)
         if isinstance(verdict, StepResult):
             yield Finished(task.lane, verdict, good=True)
@@ -103,7 +103,7 @@ class Performer:
     def _bookkeeping(self, task: HookTask, what: str, act: Callable[[], None]) -> Finished | None:
         """Open or close the scope in state; a message only if that failed."""
         hook = HookSpec(name=what, run="")
-        change = Change(address=str(task.node.address(hook)), kind="hook", action=ActionKind.RUN)
+        change = Change(address=str(task.node.address(hook)), kind=HOOK, action=ActionKind.RUN)
 
         def run() -> StepResult:
             act()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from kubexms import __version__
@@ -61,7 +61,7 @@ def assemble(
         changes=tuple(changes),
         drift=tuple(sorted(drift, key=lambda change: Address.parse(change.address))),
         order=() if options.operation == "destroy" else order_of(project.pipeline, steps.values()),
-        hooks=tuple(_hooks(project, changes)),
+        hooks=tuple(_hooks(project, changes, planned.snapshot.scopes)),
         removals=tuple(_removals(planned, project)),
         diagnostics=tuple(diagnostics + _warnings(planned)),
     )
@@ -88,9 +88,14 @@ def host_report(work: HostWork) -> HostReport:
     )
 
 
-def _hooks(project: LoadedProject, changes: Iterable[Change]) -> list[PlannedHook]:
-    """Hooks whose scope has something to do: they run if the plan is applied."""
-    active = [Address.parse(change.address) for change in changes if change.effective]
+def _hooks(
+    project: LoadedProject, changes: Iterable[Change], open_scopes: Collection[str]
+) -> list[PlannedHook]:
+    """Hooks of scopes with something to bring about, and what closes scopes that a run left open.
+
+    What only leaves has no hooks: its scope may not be there any more.
+    """
+    active = [Address.parse(change.address) for change in changes if change.effective and not change.leaving]
     scopes: list[tuple[str, str, Hooks, list[Address]]] = [("", "", project.pipeline.hooks, active)]
     for module in project.pipeline.modules:
         within = [a for a in active if a.module == module.name]
@@ -101,15 +106,24 @@ def _hooks(project: LoadedProject, changes: Iterable[Change]) -> list[PlannedHoo
         ]
     planned: list[PlannedHook] = []
     for module_name, task_name, hooks, within in scopes:
-        if not within:
-            continue
+        left_open = _open_hosts(module_name, task_name, open_scopes)
         for phase, members in (("pre", hooks.pre), ("post", hooks.post), ("onFailure", hooks.on_failure)):
             for hook in members:
-                hosts = sorted({a.host for a in within}) if hook.on == "hosts" else [CONTROLLER]
+                again = left_open if phase == "post" else set()
+                if hook.on == "hosts":
+                    hosts = sorted({a.host for a in within} | (again - {""}))
+                else:
+                    hosts = [CONTROLLER] if within or "" in again else []
                 for host in hosts:
                     address = Address(module_name, task_name, "hook", host, hook.name)
                     planned.append(PlannedHook(address=str(address), phase=phase, run=hook.run, on=hook.on))  # type: ignore[arg-type]
     return planned
+
+
+def _open_hosts(module: str, task: str, open_scopes: Collection[str]) -> set[str]:
+    """The hosts on which a scope is open in the state; "" stands for the controller."""
+    path = f"{module}/{task}" if task else module
+    return {scope.partition("@")[2] for scope in open_scopes if scope.partition("@")[0] == path}
 
 
 def _removals(planned: Planned, project: LoadedProject) -> list[Removal]:

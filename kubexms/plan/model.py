@@ -101,6 +101,11 @@ class Change(FrozenModel):
         """Whether this is a change that is not a no-op."""
         return self.action is not ActionKind.NO_OP
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the step is on its way out: the pipeline has no place for it, and its hooks do not run."""
+        return self.reason in (Reason.REMOVED_FROM_SPEC, Reason.DESTROY, Reason.DESELECTED)
+
 
 class OrderedStep(FrozenModel):
     """One step of the pipeline in the order of things, whatever hosts and `forEach` keys it is for."""

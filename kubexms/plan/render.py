@@ -121,10 +121,12 @@ class StepRenderer:
         unknown: dict[str, str] = {}
         sensitive: set[str] = set()
         reads: set[str] = set()
+        secrets: set[str] = set()
         for alias, value in step.args.items():
             name, marker = fields.get(alias, (alias, ""))
             result = _field(engine, value, scope, marker)
             reads |= result.reads
+            secrets |= result.secrets
             if result.sensitive or step.sensitive:
                 sensitive.add(name)
             if result.unknown:
@@ -140,7 +142,7 @@ class StepRenderer:
             if not unknown:
                 raise _invalid(error, step) from error
             spec = model.model_construct(None, **_validated(model, data))
-        return Rendered(executor, spec, unknown, frozenset(sensitive), frozenset(reads))
+        return Rendered(executor, spec, unknown, frozenset(sensitive), frozenset(reads), frozenset(secrets))
 
     def _placeholder(self, model: type[StepArgs], name: str) -> JsonValue:
         """Any value that the field accepts; it means nothing and is never shown."""

@@ -30,6 +30,8 @@ class Rendered:
     sensitive: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     """Dotted names that the templates read: `facts.os.id`, `outputs.…`, `vars.x`."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """The sensitive values in it, as texts: to be removed from whatever is shown or kept."""
 
     @cached_property
     def unknown_identity(self) -> str | None:

@@ -15,6 +15,7 @@ from kubexms.errors import PlanError, StalePlan
 from kubexms.executor.adopt import adoptions, host_states, next_order
 from kubexms.executor.debug import Prompter
 from kubexms.executor.events import (
+    HOOK,
     Listener,
     RunFinished,
     RunResult,
@@ -112,9 +113,10 @@ def _apply_locked(
 ) -> ApplyOutcome:
     prepared = prepare(project, options, connector, project.store.snapshot(), listener=listener)
     if saved is not None:
-        skipped = _bind(project, saved, prepared, apply_options)
-        plan = _narrowed(prepared.plan, saved, skipped)
+        stale = _bind(project, saved, prepared, apply_options)
+        plan = _narrowed(prepared.plan, saved, frozenset(item.host for item in stale))
     else:
+        stale = ()
         plan = prepared.plan
     _refuse_errors(plan)
     asked = time.monotonic()
@@ -125,7 +127,7 @@ def _apply_locked(
         _refuse_moved(moved_since(plan, again.plan, _dependencies(prepared)))
         prepared = again
         plan = _narrowed(again.plan, plan, frozenset())
-    return _execute(project, plan, prepared, apply_options, saved, listener, stop, connector, writer)
+    return _execute(project, plan, prepared, apply_options, saved, stale, listener, stop, connector, writer)
 
 
 def _execute(
@@ -134,6 +136,7 @@ def _execute(
     prepared: Prepared,
     apply_options: ApplyOptions,
     saved: Plan | None,
+    stale: tuple[Moved, ...],
     listener: Listener,
     stop: StopSignal,
     connector: HostConnector,
@@ -152,8 +155,11 @@ def _execute(
     writer.put_hosts(hosts)
     _resolve(writer, planned, adopted)
     if not plan.effective and not planned.snapshot.scopes:
-        lost = _unreachable((), plan)
-        return ApplyOutcome(plan, RunResult("", unreachable=lost) if lost else None)
+        left = RunResult("", unreachable=_unreachable((), plan), stale=stale)
+        if not left.failed:
+            return ApplyOutcome(plan, None)
+        listener(RunFinished(left))
+        return ApplyOutcome(plan, left)
     record = RunRecord(
         id=run_id,
         operation="destroy" if plan.options.operation == "destroy" else "apply",
@@ -175,7 +181,7 @@ def _execute(
         project, plan, prepared, connector, writer, run_id, digest, first + len(adopted), record.actor
     )
     results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
-    outcome = RunResult(run_id, results, stop.requested, _unreachable(results, plan))
+    outcome = RunResult(run_id, results, stop.requested, _unreachable(results, plan), stale)
     _finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
@@ -210,9 +216,12 @@ def _finish(
         left = {text.rpartition("@")[2] for text in project.store.snapshot().steps}
         for host in gone - left:
             writer.remove_host(host)
-    writer.record([_never_began(r) for r in outcome.results if r.status is StepStatus.SKIPPED], run=record.id)
+    unrecorded = [r for r in outcome.results if r.status is StepStatus.SKIPPED or r.kind == HOOK]
+    writer.record([_record(result) for result in unrecorded], run=record.id)
     summary: dict[str, int] = {}
     for result in outcome.results:
+        if result.kind == HOOK and result.status is StepStatus.OK:
+            continue
         summary[result.status.value] = summary.get(result.status.value, 0) + 1
     status: Literal["succeeded", "failed", "interrupted"] = (
         "interrupted" if outcome.interrupted else "failed" if outcome.failed else "succeeded"
@@ -222,12 +231,17 @@ def _finish(
     )
 
 
-def _never_began(result: StepResult) -> StepRecord:
+def _record(result: StepResult) -> StepRecord:
+    """Of what has no record yet: a step that was not begun, or a hook."""
     return StepRecord(
         address=result.address,
         kind=result.kind,
         action=result.action,
         status=result.status.value,
+        seconds=round(result.seconds, 3),
+        exit_status=result.exit_status,
+        output_tail=result.stdout,
+        error_tail=result.stderr,
         message=result.message,
     )
 
@@ -260,8 +274,8 @@ def _check_saved(project: Project, saved: Plan, options: ApplyOptions) -> None:
         raise PlanError("there is no run of this plan to resume", detail="Apply it without --resume.")
 
 
-def _bind(project: Project, saved: Plan, prepared: Prepared, options: ApplyOptions) -> frozenset[str]:
-    """Refuse what moved since; returns the hosts to leave out. Raises `StalePlan`."""
+def _bind(project: Project, saved: Plan, prepared: Prepared, options: ApplyOptions) -> tuple[Moved, ...]:
+    """Refuse what moved since; returns what moved on hosts to leave out. Raises `StalePlan`."""
     moved = moved_since(saved, prepared.plan, _dependencies(prepared))
     if options.resume:
         digest = plan_digest(saved)
@@ -270,9 +284,9 @@ def _bind(project: Project, saved: Plan, prepared: Prepared, options: ApplyOptio
         mine |= {text for text, intent in prepared.planned.snapshot.intents.items() if intent.run in own}
         moved = [item for item in moved if item.address not in mine and item.what != "dependency"]
     if options.on_stale == "skip-host":
-        return frozenset(item.host for item in moved)
+        return tuple(moved)
     _refuse_moved(moved)
-    return frozenset()
+    return ()
 
 
 def _dependencies(prepared: Prepared) -> dict[str, tuple[str, ...]]:

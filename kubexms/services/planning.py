@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kubexms.executor.events import Listener, RefreshFinished, RefreshStarted
 from kubexms.plan.assemble import assemble, host_report
-from kubexms.plan.model import Plan, PlanOptions, Reason
+from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer
 from kubexms.plan.planner import PlanListener, Planned, Planner
 from kubexms.plan.selection import matching
@@ -91,14 +91,9 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
         )
         for work in planned.hosts.values()
         for step in work.steps.values()
-        if not leaves(step.change.reason)
+        if not step.change.leaving
     ]
     return build_graph(project.loaded.pipeline, nodes)
-
-
-def leaves(reason: Reason | None) -> bool:
-    """Whether a step with this reason is on its way out, so that the pipeline has no place for it."""
-    return reason in (Reason.REMOVED_FROM_SPEC, Reason.DESTROY, Reason.DESELECTED)
 
 
 def _selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:
@@ -111,7 +106,7 @@ def _selected(project: Project, planned: Planned, options: PlanOptions) -> set[s
     targets = matching(everything, options.targets, "--target") if options.targets else set(everything)
     excluded = matching(everything, options.excludes, "--exclude") if options.excludes else set()
     chosen = select(graph_of(project, planned), options.targets, options.excludes)
-    leaving = {address for address, step in everything.items() if leaves(step.change.reason)}
+    leaving = {address for address, step in everything.items() if step.change.leaving}
     return set(chosen) | (leaving & (targets - excluded))
 
 

@@ -14,6 +14,7 @@ from kubexms.executor.events import Listener, StepResult, StepStatus
 from kubexms.executor.hooks import ScopeHooks
 from kubexms.executor.hosts import RunHosts
 from kubexms.executor.job import Job
+from kubexms.executor.outcome import Scrubber
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
 from kubexms.executor.stop import StopSignal
@@ -22,7 +23,7 @@ from kubexms.graph.model import Scope, StepGraph
 from kubexms.plan.model import Change, Plan
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import RunIdentity
-from kubexms.services.planning import Prepared, graph_of, leaves
+from kubexms.services.planning import Prepared, graph_of
 from kubexms.services.project import HostConnector, Project
 from kubexms.spec.pipeline import HookSpec
 from kubexms.state.protocol import StateWriter
@@ -84,7 +85,7 @@ def run_changes(
         return applier.apply(step, hosts.get(step.change.host), seen)
 
     forgets = {address for address, change in changes.items() if change.action.value == "forget"}
-    coming = {address: change for address, change in changes.items() if not leaves(change.reason)}
+    coming = {address: change for address, change in changes.items() if not change.leaving}
     hooks = ScopeHooks(
         coming,
         planned.snapshot.scopes,
@@ -97,7 +98,7 @@ def run_changes(
     phases: list[tuple[StepGraph, dict[str, Change]]] = []
     if coming or planned.snapshot.scopes:
         phases.append((graph_of(setup.project, planned), coming))
-    leaving = {address: change for address, change in changes.items() if leaves(change.reason)}
+    leaving = {address: change for address, change in changes.items() if change.leaving}
     if leaving:
         entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
         graph = build_delete_graph(
@@ -137,7 +138,7 @@ def _source(project: Project, step: PlannedStep) -> str:
     return f"{where.filename}:{where.line}" if where is not None else ""
 
 
-def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> str:
+def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> tuple[str, Scrubber]:
     """A hook's shell. On the controller, `host` is the first host of the inventory."""
     loaded = setup.project.loaded
     module = scope.module or (loaded.pipeline.modules[0].name if loaded.pipeline.modules else "")
@@ -146,4 +147,4 @@ def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> str:
     result = setup.prepared.planner.engine(module).render(hook.run, names)
     if result.unknown:
         raise ConfigError(f"hook {hook.name} needs {min(result.unknown)}, which is not known")
-    return str(result.value)
+    return str(result.value), Scrubber.for_texts(result.secrets)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kubexms.diagnostics import Diagnostic, Severity
-from kubexms.executor.events import RunResult, StepResult, StepStatus
+from kubexms.executor.events import HOOK, RunResult, StepResult, StepStatus
 from kubexms.step.contract import ActionKind
 from kubexms.views.folding import natural
 
@@ -25,7 +25,9 @@ class Totals:
     def of(cls, result: RunResult) -> Totals:
         """Counted from the results; a replacement is added and destroyed."""
         done = Counter(
-            item.action for item in result.results if item.status is StepStatus.OK and item.changed
+            item.action
+            for item in result.results
+            if item.status is StepStatus.OK and item.changed and item.kind != HOOK
         )
         replaced = done[ActionKind.REPLACE]
         return cls(
@@ -56,17 +58,21 @@ class HostTally:
     skipped: int = 0
     unreachable: str | None = None
     """Why; None: it could be reached."""
+    stale: bool = False
+    """It was left out, because something moved on it since the plan was made."""
 
     @property
     def clean(self) -> bool:
         """Whether nothing went wrong on this host."""
-        return not self.failed and not self.skipped and self.unreachable is None
+        return not self.failed and not self.skipped and not self.stale and self.unreachable is None
 
 
 def tallies(result: RunResult) -> list[HostTally]:
     """Every host of the run in natural order, those with trouble last."""
     hosts: dict[str, HostTally] = {}
     for item in result.results:
+        if item.kind == HOOK and item.status in (StepStatus.OK, StepStatus.IGNORED):
+            continue
         name = item.address.rpartition("@")[2]
         tally = hosts.setdefault(name, HostTally(name))
         match item.status:
@@ -81,13 +87,30 @@ def tallies(result: RunResult) -> list[HostTally]:
                 tally.failed += 1
     for name, why in result.unreachable.items():
         hosts.setdefault(name, HostTally(name)).unreachable = why
+    for moved in result.stale:
+        tally = hosts.setdefault(moved.host, HostTally(moved.host))
+        tally.stale = tally.unreachable is None
     return sorted(hosts.values(), key=lambda tally: (not tally.clean, natural(tally.host)))
+
+
+def stale_diagnostics(result: RunResult) -> list[Diagnostic]:
+    """What moved on the hosts that were left out; what could not be reached is told elsewhere."""
+    return [
+        Diagnostic(
+            Severity.WARNING,
+            f"{moved.host} was left out: the {moved.what} of a step moved since the plan was made",
+            moved.detail,
+            moved.address,
+        )
+        for moved in result.stale
+        if moved.host not in result.unreachable
+    ]
 
 
 def failure_diagnostic(result: StepResult) -> Diagnostic:
     """A step that did not work, in full: what, where, what remains, and the tail of what it said."""
     parts = [result.message] if result.message else []
-    if result.exit_status is not None:
+    if result.exit_status is not None and "exit status" not in result.message:
         parts.append(f"exit status {result.exit_status}")
     if result.attempts > 1:
         parts.append(f"after {result.attempts} tries")

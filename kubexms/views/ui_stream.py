@@ -29,7 +29,7 @@ from kubexms.plan.model import Change, HostStatus, Plan, Reason
 from kubexms.step.contract import ActionKind
 from kubexms.views.diagnostic_json import diagnostic_data
 from kubexms.views.jsontext import line
-from kubexms.views.outcome import Totals, failure_diagnostic
+from kubexms.views.outcome import Totals, failure_diagnostic, stale_diagnostics
 from kubexms.views.plan_diagnostics import plan_diagnostics
 from kubexms.views.plan_human import plan_line
 from kubexms.views.plan_json import TERRAFORM_VERSION, names, rfc3339
@@ -138,6 +138,8 @@ class Stream:
             case Stopping(count):
                 self._emit("warn", f"Stopping: {count} in flight", "log", kubexms={"in_flight": count})
             case RunFinished(result):
+                for diagnostic in stale_diagnostics(result):
+                    self.diagnostic(diagnostic)
                 totals = Totals.of(result)
                 done = totals.line(self.operation)
                 told = done.replace("complete!", "incomplete.") if result.failed else done

@@ -189,7 +189,7 @@ class TemplateEngine:
                 for _ in output:
                     pass
                 return to_json_data(context.vars[_RESULT])
-            return _join(output)
+            return _join(output, trace)
         except UnknownAccess:
             foresee(compiled.tree, scope, trace)
             return None
@@ -207,10 +207,10 @@ def _only_expression(tree: nodes.Template) -> nodes.Expr | None:
     return parts[0] if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData) else None
 
 
-def _join(output: Iterator[str]) -> str:
+def _join(output: Iterator[str], trace: Trace) -> str:
     parts: list[str] = []
     size = 0
-    for part in output:
+    for part in _watched(output, trace):
         size += len(part)
         if size > limits.MAX_OUTPUT:
             raise limits.too_large("the text")
@@ -218,8 +218,22 @@ def _join(output: Iterator[str]) -> str:
     return "".join(parts)
 
 
+def _watched(output: Iterator[str], trace: Trace) -> Iterator[str]:
+    """`output`; a part for which something sensitive was read is a secret, whatever filters made of it."""
+    before, trace.sensitive = trace.sensitive, False
+    try:
+        for part in output:
+            if trace.sensitive:
+                trace.secrets.add(str(part))
+            before, trace.sensitive = before or trace.sensitive, False
+            yield part
+    finally:
+        trace.sensitive = trace.sensitive or before
+
+
 def _result(value: Json, trace: Trace) -> RenderedValue:
-    return RenderedValue(value, frozenset(trace.unknown), trace.sensitive, frozenset(trace.reads))
+    unknown, reads, secrets = frozenset(trace.unknown), frozenset(trace.reads), frozenset(trace.secrets)
+    return RenderedValue(value, unknown, trace.sensitive, reads, secrets)
 
 
 def _strings(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

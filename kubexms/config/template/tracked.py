@@ -25,12 +25,12 @@ class Trace:
     unknown: set[str] = field(default_factory=set)
     sensitive: bool = False
     reads: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set, repr=False)
+    """The sensitive values that were read, as texts, to be removed from what commands print."""
 
     def open(self, raw: object, path: str) -> Any:
         """`raw` as a template may hold it. Raises `UnknownAccess`."""
-        while isinstance(raw, (Sensitive, Deferred)):
-            self.sensitive = True
-            raw = raw.value if isinstance(raw, Sensitive) else raw.load()
+        raw = self._unwrapped(raw)
         if isinstance(raw, Unknown):
             self.reads.add(path)
             self.unknown.add(raw.name or path)
@@ -44,11 +44,18 @@ class Trace:
         self.reads.add(path)
         return raw
 
-    def survey(self, raw: object, path: str) -> None:
-        """Record everything below `raw`, without stopping at what is unknown."""
+    def _unwrapped(self, raw: object) -> object:
+        wrapped = isinstance(raw, (Sensitive, Deferred))
         while isinstance(raw, (Sensitive, Deferred)):
             self.sensitive = True
             raw = raw.value if isinstance(raw, Sensitive) else raw.load()
+        if wrapped:
+            self.secrets.update(_texts(raw))
+        return raw
+
+    def survey(self, raw: object, path: str) -> None:
+        """Record everything below `raw`, without stopping at what is unknown."""
+        raw = self._unwrapped(raw)
         if isinstance(raw, Unknown):
             self.reads.add(path)
             self.unknown.add(raw.name or path)
@@ -181,6 +188,18 @@ class TrackedList(Sequence[Any]):
         return [detach(item) for item in self]
 
 
+def _texts(raw: object) -> Iterator[str]:
+    """A sensitive value, and all values in it, as templates print them."""
+    if isinstance(raw, Mapping):
+        for value in raw.values():
+            yield from _texts(value)
+    elif isinstance(raw, (list, tuple)):
+        for value in raw:
+            yield from _texts(value)
+    elif raw is not None and not isinstance(raw, (bool, Unknown, Sensitive, Deferred)):
+        yield str(raw)
+
+
 def _items(other: object) -> list[Any]:
     if not isinstance(other, (list, tuple, TrackedList)):
         raise TypeError(f"a list cannot be joined with {type(other).__name__}")
@@ -191,6 +210,7 @@ def _stop_at_unknown(trace: Trace, raw: object, path: str) -> None:
     probe = Trace()
     probe.survey(raw, path)
     trace.sensitive |= probe.sensitive
+    trace.secrets |= probe.secrets
     if probe.unknown:
         trace.unknown |= probe.unknown
         trace.reads |= probe.reads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubexms.spec.base import Json
 
@@ -50,6 +50,8 @@ class RenderedValue:
     unknown: frozenset[str] = frozenset()
     sensitive: bool = False
     reads: frozenset[str] = frozenset()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """The sensitive values that were read, and what the template made of them, as texts."""
 
     @property
     def known(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +154,89 @@ def test_saved_plans_apply_once_and_only_as_they_were(project: Path) -> None:
     twice = kubexms("-C", str(project), "apply", "x.plan")
     assert twice.returncode == 1
     assert "Error: this plan has been applied already" in twice.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_hosts_that_moved_are_left_out_by_name(project: Path, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    assert in_project(project, "plan --out x.plan").returncode == 0
+    (tmp_path / "target").mkdir(mode=0o700)
+    given = ["-C", str(project), "apply", "--on-stale", "skip-host", *flags]
+    done = kubexms(*given, "x.plan")
+    assert (done.returncode, done.stderr) == (1, "")
+    moved = 'mode: planned from absent, observed now "0700", desired "0755"'
+    if not flags:
+        assert "  here  ok=0  changed=0  failed=0  skipped=0  left out\n" in done.stdout
+        assert "Left out, because it moved since the plan was made\n  m/t/root@here\n    mode:" in done.stdout
+        assert moved in done.stdout
+        assert "Error: the apply is incomplete: 1 host left out\n" in done.stdout
+        assert "Apply complete" not in done.stdout
+    else:
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        told = next(event["diagnostic"] for event in events if event["type"] == "diagnostic")
+        assert (told["severity"], told["address"]) == ("warning", "m/t/root@here")
+        assert told["summary"].startswith("here was left out: ")
+        assert moved in told["detail"]
+        assert events[-1]["@message"] == "Apply incomplete. Resources: 0 added, 0 changed, 0 destroyed."
+    assert not (tmp_path / "target/hello").exists()
+    assert kubexms(*given, "x.plan").returncode == 1  # nothing of it was applied: it may be tried again
+
+
+HOOKS = """\
+          hooks:
+            pre: [{name: before, run: "echo before >> {{ vars.target }}.log"}]
+            post: [{name: after, run: "echo after >> {{ vars.target }}.log; ! test -e {{ vars.target }}.bad"}]
+          steps:
+"""
+
+
+def test_hooks_are_listed_where_they_run_and_nowhere_else(project: Path, tmp_path: Path) -> None:
+    (project / "pipeline.yaml").write_text(PIPELINE.replace("          steps:\n", HOOKS))
+    log = tmp_path / "target.log"
+    (tmp_path / "target.bad").touch()
+    assert "  # m/t/hook[before]@controller runs before its scope\n" in in_project(project, "plan").stdout
+    broken = in_project(project, "apply --auto-approve")
+    assert broken.returncode == 1
+    assert "1 hook failed" in broken.stdout
+    assert log.read_text() == "before\nafter\n"
+    run = json.loads(in_project(project, "runs list --json").stdout)[0]
+    shown = in_project(project, "runs show", run["id"]).stdout
+    assert re.search(r"m/t/hook\[before\]@controller +run +ok ", shown)
+    assert re.search(r"m/t/hook\[after\]@controller +run +failed ", shown)
+    # the scope is still open: nothing but its end is to be done
+    again = in_project(project, "plan").stdout
+    assert "hook[before]" not in again
+    assert "  # m/t/hook[after]@controller runs after its scope\n" in again
+    (tmp_path / "target.bad").unlink()
+    assert in_project(project, "apply --auto-approve").returncode == 0
+    assert log.read_text() == "before\nafter\nafter\n"
+    assert "hook[" not in in_project(project, "plan").stdout
+    destroyed = in_project(project, "destroy --auto-approve")
+    assert destroyed.returncode == 0
+    assert "hook[" not in destroyed.stdout
+    assert log.read_text() == "before\nafter\nafter\n"
+
+
+SECRETIVE = """\
+          hooks: {pre: [{name: h, run: "echo {{ vars.pw }}; exit 3", ignoreErrors: true}]}
+          steps:
+            - {name: c, kind: command, runs: always, run: "echo {{ vars.pw | b64encode }}; exit 3"}
+            - {name: d, kind: command, runs: always, dependsOn: [], run: "echo {{ vars.pw }} >&2; exit 3"}
+"""
+
+
+def test_secrets_that_commands_print_are_kept_nowhere(project: Path) -> None:
+    text = PIPELINE.partition("          steps:")[0].replace(
+        "variables: {", "variables: {pw: {type: string, sensitive: true}, "
+    )
+    (project / "pipeline.yaml").write_text(text + SECRETIVE)
+    done = in_project(project, "apply --auto-approve --var pw=hunter2")
+    assert done.returncode == 1
+    assert "hook h: exit status 3: (sensitive value)" in done.stdout
+    assert "exit status 3: (sensitive value)\n  stdout:\n    (sensitive value)" in done.stdout
+    kept = b"".join(path.read_bytes() for path in (project / "state").iterdir())
+    for secret in ("hunter2", base64.b64encode(b"hunter2").decode()):
+        assert secret not in done.stdout + done.stderr
+        assert secret.encode() not in kept
 
 
 def test_state_and_runs(project: Path) -> None:

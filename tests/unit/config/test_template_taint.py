@@ -223,3 +223,23 @@ def test_a_secret_is_in_no_error_and_in_no_name() -> None:
     result = ENGINE.render("{{ vars.token in vars.map }}", names)
     assert not any("hunter2" in read for read in result.reads)
     assert repr(Sensitive("hunter2")) == "Sensitive(…)"
+
+
+@pytest.mark.parametrize("place", PLACES[1:5])
+@pytest.mark.parametrize("name", ["upper", "b64encode", "length", "quote", "to_json"])
+def test_what_was_made_of_a_secret_is_remembered(place: str, name: str) -> None:
+    assert name in FILTERS
+    alone = ENGINE.render(f"{{{{ {place} | {name} }}}}", scope(Sensitive("hunter2")))
+    within = ENGINE.render(
+        f"known: {{{{ box.known }}}}; {{{{ {place} | {name} }}}}!", scope(Sensitive("hunter2"))
+    )
+    assert "hunter2" in alone.secrets
+    assert {"hunter2", str(alone.value)} <= within.secrets
+    assert not {"known: ", "1", "!"} & within.secrets
+    assert within.sensitive
+    assert "secrets" not in repr(within)
+
+
+def test_parts_of_a_structure_are_secrets_each() -> None:
+    names: dict[str, object] = {"vars": {"db": Deferred(lambda: {"user": "app", "keys": ["k1", 2]})}}
+    assert {"app", "k1", "2"} <= ENGINE.render("{{ vars.db | to_json }}", names).secrets

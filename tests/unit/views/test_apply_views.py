@@ -143,6 +143,21 @@ def test_totals_count_objects_that_changed() -> None:
     assert Totals.of(RunResult("r", results)) == Totals(added=2, changed=1, destroyed=2)
 
 
+def test_hooks_are_no_objects() -> None:
+    ran = StepResult("a/b/hook[drain]@n1", "hook", "run", StepStatus.OK, changed=True)
+    here = StepResult("a/b/hook[notify]@controller", "hook", "run", StepStatus.OK, changed=True)
+    lost = StepResult("hook[tell]@controller", "hook", "run", StepStatus.FAILED, message="exit status 1")
+    result = RunResult("r", (_result("a/b/c@n1"), ran, here))
+    assert Totals.of(result) == Totals(added=1)
+    text = recap_text(result)
+    assert "  n1  ok=1  changed=1  failed=0  skipped=0\n\nApply complete!" in text
+    assert "controller" not in text
+    text = recap_text(RunResult("r", (*result.results, lost)))
+    assert "  controller  ok=0  changed=0  failed=1  skipped=0\n" in text
+    assert "  hook[tell]@controller: exit status 1\n" in text
+    assert "1 hook failed" in text
+
+
 def test_trouble_comes_last_in_natural_order() -> None:
     results = (
         _result("a/b/c@n10"),
