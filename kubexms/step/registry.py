@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = {
     "hostname": "hostname:HostnameExecutor",
     "hostsEntry": "hosts_entry:HostsEntryExecutor",
     "kernelModule": "kernel_module:KernelModuleExecutor",
+    "kubeadmNode": "kubeadm_node:KubeadmNodeExecutor",
     "line": "line:LineExecutor",
     "mount": "mount:MountExecutor",
     "package": "package:PackageExecutor",

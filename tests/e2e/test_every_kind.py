@@ -120,7 +120,10 @@ CASES: dict[str, Case] = {
     "assert": Case((step("assert", check="test -e /etc/passwd", message="no passwd"),)),
     "wait": Case((step("wait", tcp={"host": "127.0.0.1", "port": 22}),)),
 }
-APART = {"reboot": "it has a host and a test of its own"}
+APART = {
+    "reboot": "it has a host and a test of its own",
+    "kubeadmNode": "it needs a cluster",
+}
 
 
 def test_every_kind_has_a_case() -> None:

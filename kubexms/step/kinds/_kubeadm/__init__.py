@@ -1,0 +1,1 @@
+"""What kubeadm's kinds share: what a host tells of its membership, and how it joins and leaves."""

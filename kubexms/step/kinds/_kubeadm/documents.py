@@ -1,0 +1,64 @@
+"""kubeadm's multi-document YAML: what of it kinds read and add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic_core import PydanticCustomError
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """The documents of a kubeadm configuration. Raises `PydanticCustomError` naming what is wrong."""
+    try:
+        found = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise PydanticCustomError(
+            "kubeadm_yaml", "the configuration is not YAML: {error}", {"error": str(error)}
+        ) from None
+    if not all(isinstance(document, dict) and isinstance(document.get("kind"), str) for document in found):
+        raise PydanticCustomError("kubeadm_document", "each document needs 'apiVersion' and 'kind'")
+    return found
+
+
+def holds(text: str, kind: str) -> None:
+    """Raises `PydanticCustomError` unless the text holds exactly one document of that kind."""
+    kinds = [document["kind"] for document in documents(text)]
+    if kinds.count(kind) != 1:
+        raise PydanticCustomError(
+            "kubeadm_kind",
+            "it must hold one {kind} document, and holds: {kinds}",
+            {"kind": kind, "kinds": ", ".join(kinds) or "nothing"},
+        )
+
+
+def joining(text: str, *, endpoint: str, token: str, ca_hash: str, certificate_key: str | None) -> bytes:
+    """A JoinConfiguration with what was minted for this join."""
+    found = documents(text)
+    for document in found:
+        if document["kind"] == "JoinConfiguration":
+            document["discovery"] = {
+                "bootstrapToken": {"apiServerEndpoint": endpoint, "token": token, "caCertHashes": [ca_hash]}
+            }
+            if certificate_key is not None:
+                plane = document.get("controlPlane")
+                document["controlPlane"] = {**(plane or {}), "certificateKey": certificate_key}
+    return yaml.safe_dump_all(found, sort_keys=False).encode()
+
+
+def cri_socket(text: str) -> str | None:
+    """The container runtime's socket that a configuration names."""
+    for document in documents(text):
+        socket = (document.get("nodeRegistration") or {}).get("criSocket")
+        if isinstance(socket, str):
+            return socket
+    return None
+
+
+def advertised(text: str) -> str | None:
+    """The address of the API server, and so of the etcd member, of a node that joins as a control plane."""
+    for document in documents(text):
+        local = (document.get("controlPlane") or {}).get("localAPIEndpoint") or {}
+        if isinstance(local.get("advertiseAddress"), str):
+            return str(local["advertiseAddress"])
+    return None

@@ -1,0 +1,124 @@
+"""Leaving a cluster: drained and out of etcd through another control plane, then reset, then deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kubexms.errors import StepError
+from kubexms.runtime.protocol import Action, Outcome
+from kubexms.step.contract import StepContext
+from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.peers import Council, Member, council, through
+from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
+from kubexms.step.shell import quote
+
+_DRAIN = r"""
+if ! said=$(admin get node "$node" -o name 2>&1); then
+  case $said in *NotFound*) exit 0 ;; *) echo "$said" >&2; exit 1 ;; esac
+fi
+cordoned=$(admin get node "$node" -o 'jsonpath={.spec.unschedulable}')
+admin cordon "$node"
+# where no other node takes pods, eviction serves nobody
+others=$(admin get nodes -o go-template='{{range .items}}{{$takes := not .spec.unschedulable}}
+{{range .spec.taints}}{{if ne .effect "PreferNoSchedule"}}{{$takes = false}}{{end}}{{end}}
+{{if $takes}}other{{end}}{{end}}')
+case $others in
+*other*)
+  if ! admin drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout="${limit}s"; then
+    [ "$cordoned" = true ] || admin uncordon "$node" || :
+    echo "$node could not be drained within $limit s; it takes pods as before" >&2
+    exit 1
+  fi ;;
+esac
+"""
+
+_UNMEMBER = r"""
+pki=/etc/kubernetes/pki/etcd
+e() {
+  set -- --cacert "$pki/ca.crt" --cert "$pki/server.crt" --key "$pki/server.key" "$@"
+  set -- --endpoints https://127.0.0.1:2379 "$@"
+  if command -v etcdctl >/dev/null; then
+    ETCDCTL_API=3 etcdctl "$@"
+  else
+    admin -n kube-system exec "etcd-$own" -- env ETCDCTL_API=3 etcdctl "$@"
+  fi
+}
+[ -e /etc/kubernetes/manifests/etcd.yaml ] || exit 0
+members=$(e member list) || exit 1
+id=$(printf '%s\n' "$members" | awk -F', ' -v n="$node" -v a="$address" \
+  '$3 == n || (a != "" && index($4, "//" a ":")) { print $1 }')
+[ -z "$id" ] || e member remove "$id"
+"""
+
+_DELETE = r"""
+admin delete node "$node" --ignore-not-found --wait=false
+"""
+
+
+@dataclass(frozen=True)
+class Leaver:
+    """What has to be known of a node that leaves."""
+
+    node: str
+    plane: bool
+    peers: Sequence[str]
+    drain: int
+    """Seconds for eviction."""
+    socket: str | None
+    address: str | None
+    """Of its API server: an etcd member that has never started has no name yet."""
+
+
+def leave(context: StepContext, leaver: Leaver) -> Outcome:
+    """Take the host out. Raises `StepError` before anything is done where a quorum would suffer."""
+    status = context.observe().attributes.get("status")
+    asked = council(context, leaver.peers, first=not leaver.plane)
+    through_one = asked.ready[0] if asked.ready else None
+    if through_one is None:
+        _alone(asked, leaver, partial=status == "partial")
+    else:
+        if leaver.plane:
+            _keeps_quorum(asked)
+        if status == "member":
+            context.progress(f"drained through {through_one.peer.host}, for at most {leaver.drain} s")
+            _have(through_one, leaver, _DRAIN, f"drain {leaver.node}", 60.0 + leaver.drain)
+        if leaver.plane:
+            context.progress("taken out of etcd")
+            _have(through_one, leaver, _UNMEMBER, f"take {leaver.node} out of etcd", 120.0)
+    outcome = context.exchange(Action(scripts.reset(leaver.socket), timeout=600.0))
+    if outcome.acted and outcome.status == 0 and through_one is not None:
+        _have(through_one, leaver, _DELETE, f"delete the node {leaver.node}", 120.0)
+    return outcome
+
+
+def _have(member: Member, leaver: Leaver, script: str, what: str, timeout: float) -> None:
+    address = leaver.address or ""
+    bracketed = f"[{address}]" if ":" in address else address
+    head = f"node={quote(leaver.node)}\nown={quote(member.survey.node)}\nlimit={leaver.drain}\n"
+    head += f"address={quote(bracketed)}\n"
+    through(member, Action(PATHS + ADMIN + head + script, timeout=timeout), what)
+
+
+def _alone(asked: Council, leaver: Leaver, *, partial: bool) -> None:
+    """Nobody can help: right only for the last one, and for a worker that never was a member."""
+    if not asked.silent and not asked.unready:
+        return
+    if partial and not leaver.plane:
+        return
+    raise StepError(
+        "no control plane is ready to take this node out of the cluster",
+        detail=f"{asked.reasons()}\nRepair it first. If it is gone for good, take it out of the inventory, "
+        "forget it (`kubexms state forget --host`), and apply again.",
+    )
+
+
+def _keeps_quorum(asked: Council) -> None:
+    """A member less: are those that work still more than half of those that are left?"""
+    left = len(asked.ready) + len(asked.unready) + len(asked.silent)
+    needed = left // 2 + 1
+    if len(asked.ready) < needed:
+        raise StepError(
+            f"without this control plane {len(asked.ready)} of {left} would be ready; etcd needs {needed}",
+            detail=f"{asked.reasons()}\nRepair them first.",
+        )

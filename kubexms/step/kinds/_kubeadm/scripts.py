@@ -1,0 +1,129 @@
+"""The shell in which kubeadm is run: beginning and end are marked, so that what was cut off is seen."""
+
+from __future__ import annotations
+
+from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
+from kubexms.step.shell import quote
+
+_BEGIN = r"""
+own=OWN
+[ "$(id -u)" = 0 ] || { echo 'kubeadm needs root' >&2; exit 1; }
+for tool in kubeadm kubelet kubectl; do
+  command -v "$tool" >/dev/null || { echo "$tool is not installed on this host" >&2; exit 1; }
+done
+have=$(kubeadm version -o short)
+[ "$have" = "$want" ] || { echo "kubeadm here is $have, and the cluster is to be $want" >&2; exit 1; }
+mkdir -p -m 0700 "$own"
+printf '%s\n' "$what" >"$own/unfinished"
+sync "$own/unfinished" 2>/dev/null || sync
+# refused before it touched anything: nothing is half done then
+untouched() {
+  for f in kubelet.conf bootstrap-kubelet.conf admin.conf pki/ca.crt manifests/kube-apiserver.yaml; do
+    [ ! -e "/etc/kubernetes/$f" ] || return 1
+  done
+}
+ended() {
+  status=$?
+  if [ "$status" -ne 0 ] && untouched; then rm -f "$own/unfinished"; fi
+  exit "$status"
+}
+trap ended EXIT
+"""
+
+_MEMBER = r"""
+printf 'cluster=%s\nnode=%s\nrole=%s\n' "$cluster" "$node" "$role" >"$own/node.new"
+mv -f "$own/node.new" "$own/node"
+sync "$own/node" 2>/dev/null || sync
+rm -f "$own/unfinished"
+"""
+
+_READY = (
+    ADMIN
+    + r"""
+n=0
+until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
+  n=$((n + 1))
+  if [ "$n" -gt 150 ]; then
+    echo 'the API server of this host has not become ready within 150 tries' >&2
+    admin --request-timeout=5s get --raw '/readyz?verbose' >&2 || :
+    exit 1
+  fi
+  sleep 1
+done
+"""
+)
+
+_RESET = r"""
+own=OWN
+command -v kubeadm >/dev/null || { echo 'kubeadm is not installed on this host' >&2; exit 1; }
+conf=/etc/cni/net.d/10-kubexms.conflist
+bridge=$(sed -n 's/.*"bridge": *"\([^"]*\)".*/\1/p' "$conf" 2>/dev/null | head -n 1)
+mkdir -p -m 0700 "$own"
+echo reset >"$own/unfinished"
+# the member is out of etcd already, or it is the last one
+kubeadm reset --force --skip-phases remove-etcd-member SOCKET
+# kubeadm leaves the network as it is; of that only what Kubernetes and this tool have made goes
+rm -f "$conf"
+if [ -n "$bridge" ]; then
+  ip link delete "$bridge" 2>/dev/null || :
+  rm -rf /var/lib/cni/networks/kubexms /var/lib/cni/results /var/lib/cni/cache
+fi
+ip route flush proto ROUTES 2>/dev/null || :
+for v in iptables ip6tables; do
+  command -v "$v-save" >/dev/null && command -v "$v-restore" >/dev/null || continue
+  rules=$("$v-save" 2>/dev/null) || continue
+  case $rules in *KUBE-* | *CNI-*) printf '%s\n' "$rules" | grep -v -e KUBE- -e CNI- | "$v-restore" ;; esac
+done
+rm -rf /etc/kubernetes/tmp
+for d in /etc/kubernetes/pki/etcd /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes \
+    /var/lib/cni/networks /var/lib/cni /var/lib/kubelet /var/lib/etcd; do
+  rmdir "$d" 2>/dev/null || :
+done
+rm -rf "$own"
+"""
+
+ROUTE_PROTOCOL = "75"
+"""The mark (`proto`) of routes that this tool has made."""
+
+
+def begin(what: str, version: str) -> str:
+    """Check what is needed, and mark that `what` has begun."""
+    wanted = "v" + version.removeprefix("v")
+    return f"{PATHS}what={quote(what)}\nwant={quote(wanted)}\n" + _BEGIN.replace("OWN", OWN)
+
+
+def member(cluster: str, node: str, role: str) -> str:
+    """The host is a member: say whose, and that nothing is unfinished."""
+    head = f"cluster={quote(cluster)}\nnode={quote(node)}\nrole={quote(role)}\n"
+    return head + _MEMBER + (_READY if role == "control-plane" else "")
+
+
+def init(skip: tuple[str, ...]) -> str:
+    """The first control plane. What is printed is recorded, so no token may be."""
+    phases = f" --skip-phases {quote(','.join(skip))}" if skip else ""
+    return f"payload config | kubeadm init --config /dev/stdin --skip-token-print{phases}\n"
+
+
+JOIN = "payload config | kubeadm join --config /dev/stdin\n"
+"""The configuration holds secrets: it never lies in a file, and is no argument."""
+
+
+def mint(node: str, *, plane: bool) -> str:
+    """On a member: a token that lives for minutes; for a control plane the certificates too."""
+    described = f"--description {quote(f'kubexms {node}')}"
+    script = f"{PATHS}kubeadm token create --ttl 15m0s --print-join-command {described}\n"
+    if plane:
+        script += "payload config | kubeadm init phase upload-certs --upload-certs --config /dev/stdin\n"
+    return script
+
+
+def revoke(token: str) -> str:
+    """On a member: the token is of no more use. Its first half is no secret."""
+    return f"{PATHS}kubeadm token delete {quote(token.partition('.')[0])}\n"
+
+
+def reset(socket: str | None) -> str:
+    """The host is no member any more, and nothing of the cluster is left on it."""
+    flag = f"--cri-socket {quote(socket)}" if socket else ""
+    script = _RESET.replace("OWN", OWN).replace("SOCKET", flag).replace("ROUTES", ROUTE_PROTOCOL)
+    return PATHS + script

@@ -1,0 +1,167 @@
+"""What a host tells of its membership in a cluster, to its own step and to others' steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from kubexms.runtime.protocol import Answer, Fragment
+from kubexms.step.shell import quote
+
+Status: TypeAlias = Literal["absent", "partial", "member", "leftover"]
+
+OWN = "/var/lib/kubexms/kubeadm"
+"""Where a host keeps whose member it is (`node`), and that kubeadm has begun and not ended (`unfinished`)."""
+
+PATHS = "PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin\nexport PATH\n"
+"""Shells of services and of sudo may not know where kubeadm is put."""
+
+ADMIN = r"""
+# admin ARGUMENTS: kubectl, asking the API server of this very host
+admin() {
+  server=$(sed -n 's/.*kube-apiserver\.advertise-address\.endpoint: *//p' \
+    /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null)
+  kubectl --kubeconfig /etc/kubernetes/admin.conf ${server:+--server "https://$server"} "$@"
+}
+"""
+
+_SURVEY = (
+    PATHS
+    + r"""
+own=OWN
+t= nl='
+'
+say() { t="$t$*$nl"; }
+if [ ! -r /etc/kubernetes ] && [ -d /etc/kubernetes ]; then
+  echo 'permission denied: /etc/kubernetes cannot be read'
+  exit 1
+fi
+for f in kubelet.conf bootstrap-kubelet.conf admin.conf pki/ca.crt manifests/kube-apiserver.yaml \
+    manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml manifests/etcd.yaml; do
+  [ ! -e "/etc/kubernetes/$f" ] || say "has $f"
+done
+[ ! -d /var/lib/etcd/member ] || say 'has etcd data'
+[ ! -e /var/lib/kubelet/config.yaml ] || say 'has kubelet configuration'
+if [ -e "$own/unfinished" ]; then say "unfinished $(head -n 1 "$own/unfinished")"; fi
+if [ -r "$own/node" ]; then t="$t$(sed -n 's/^\([a-z]*\)=/\1 /p' "$own/node")$nl"; fi
+if [ -r /etc/kubernetes/kubelet.conf ]; then
+  say "server $(sed -n 's/^ *server: *//p' /etc/kubernetes/kubelet.conf | head -n 1)"
+fi
+if [ -r /etc/kubernetes/pki/ca.crt ]; then
+  set -- $(sha256sum </etc/kubernetes/pki/ca.crt)
+  say "ca $1"
+fi
+"""
+)
+
+_REGISTERED = r"""
+case $t in
+*'has kubelet.conf'*)
+  a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o name 2>&1)
+  case $? in
+  0) say 'registered yes' ;;
+  *) case $a in *NotFound*) say 'registered no' ;; *) say 'registered unknown' ;; esac ;;
+  esac ;;
+esac
+"""
+
+_READY = (
+    ADMIN
+    + r"""
+case $t in
+*'has admin.conf'*)
+  if [ "$(admin --request-timeout=10s get --raw /readyz 2>/dev/null)" = ok ]; then say ready; fi ;;
+esac
+"""
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one host told."""
+
+    files: frozenset[str] = frozenset()
+    unfinished: str = ""
+    """What kubeadm was doing when it was last begun, if it has not ended."""
+    cluster: str = ""
+    node: str = ""
+    role: str = ""
+    server: str = ""
+    """The API endpoint that the kubelet uses, as a URL."""
+    ca: str = ""
+    """Digest of the cluster's CA certificate: which cluster it is."""
+    registered: bool | None = None
+    """Whether the API knows the node; None: it did not say."""
+    ready: bool = False
+    """A control plane whose own API server is ready."""
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def found_role(self) -> str:
+        """What the host's files make of it."""
+        return "control-plane" if "manifests/kube-apiserver.yaml" in self.files else "worker"
+
+    @property
+    def status(self) -> Status:
+        """Absent, member, or something between that a reset must clear away."""
+        if self.unfinished:
+            return "partial"
+        present = self.files - {"kubelet configuration"}
+        if not present:
+            return "absent"
+        if present == {"etcd data"}:
+            return "leftover"
+        needed = {"kubelet.conf", "pki/ca.crt"}
+        if self.found_role == "control-plane":
+            needed |= {f"manifests/kube-{name}.yaml" for name in ("controller-manager", "scheduler")}
+            needed |= {"admin.conf"}
+        if needed <= present and "bootstrap-kubelet.conf" not in present and self.server:
+            return "member"
+        return "partial"
+
+
+def question(node: str | None = None, *, ready: bool = False) -> str:
+    """Read-only sh that prints what the host tells: of its own node, or as a peer. 1: it may not look."""
+    script = _SURVEY.replace("OWN", OWN)
+    if node is not None:
+        script += _REGISTERED.replace("NODE", quote(node))
+    if ready:
+        script += _READY
+    return script + 'printf %s "$t"\n'
+
+
+PEER = Fragment(f'a=$(\n{question(ready=True)})\nemit "$?" "$a"\n', timeout=40.0)
+"""Asked of control planes by those who want to join or leave."""
+
+
+def read_peer(answer: Answer) -> Survey | str:
+    """What a peer told, or why it told nothing."""
+    if answer.failure is not None or not answer.records:
+        return answer.detail or (answer.failure.value if answer.failure else "no answer")
+    record = answer.records[0]
+    text = record.text.decode("utf-8", "replace")
+    return read(text) if record.status == 0 else text.strip()
+
+
+def read(text: str) -> Survey:
+    """A survey from the text of its record; never raises."""
+    files, words = set(), dict[str, str]()
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "has":
+            files.add(rest)
+        elif word:
+            words[word] = rest.strip()
+    return Survey(
+        files=frozenset(files),
+        unfinished=words.get("unfinished", ""),
+        cluster=words.get("cluster", ""),
+        node=words.get("node", ""),
+        role=words.get("role", ""),
+        server=words.get("server", ""),
+        ca=words.get("ca", ""),
+        registered={"yes": True, "no": False}.get(words.get("registered", "")),
+        ready="ready" in words,
+        words=words,
+    )

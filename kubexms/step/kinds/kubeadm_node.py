@@ -1,0 +1,229 @@
+"""The kind `kubeadmNode`: a host that is a member of a cluster that kubeadm makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.step.contract import (
+    ActionKind,
+    ChangeRequest,
+    Disruption,
+    OneByOne,
+    StepArgs,
+    StepContext,
+)
+from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
+from kubexms.step.kinds._kubeadm.joining import Joiner, enter
+from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
+from kubexms.step.kinds._kubeadm.survey import Survey, question, read
+from kubexms.step.observation import Attributes, Observation, Presence
+from kubexms.step.shell import quote
+
+NodeName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
+]
+"""The name of a node: lower-case letters, digits, dashes and dots."""
+
+
+class KubeadmNodeSpec(StepArgs):
+    """A host that is a member of a cluster, as a control plane or a worker, by kubeadm.
+
+    The first of `peers` begins the cluster, and only if every other one answers and is no member;
+    everybody else joins through a control plane whose API server is ready. Tokens, the key of the
+    certificates and the digest of the CA are made for each join and kept nowhere.
+
+    A host on which kubeadm was cut off is reset and set up anew; the plan shows that as a replacement.
+    One that belongs to another cluster is an error of the plan. Taken away, a node is drained,
+    taken out of etcd, reset and deleted, each through another control plane.
+    """
+
+    cluster: str = Field(min_length=1, max_length=253, pattern=r"^\S+$")
+    """The cluster's name. A host that says that it is another one's is refused."""
+    node_name: NodeName
+    """The name of the node."""
+    role: Literal["control-plane", "worker"]
+    """What the node is. Another role is a replacement."""
+    version: str = Field(pattern=r"^v?1\.\d+\.\d+\S*$")
+    """The version of Kubernetes, which kubeadm on the host must have: "1.20.2"."""
+    endpoint: str = Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):\d{1,5}$")
+    """Host and port of the API, which nodes join by: "k8s.example:6443"."""
+    peers: tuple[str, ...] = Field(min_length=1)
+    """The cluster's control planes, by their names in the inventory. The first one begins it."""
+    config: str = ""
+    """kubeadm's configuration (InitConfiguration, ClusterConfiguration, …). Control planes need it."""
+    join_config: str
+    """kubeadm's JoinConfiguration, without `discovery` and `certificateKey`: these are made for each join."""
+    skip_phases: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z/-]*$")], ...] = ()
+    """Phases that beginning the cluster leaves out: `addon/kube-proxy`."""
+    drain_timeout: int = Field(default=300, ge=1, le=86400)
+    """Seconds for pods to be evicted from a node that leaves. Disruption budgets are kept; where
+    they forbid it for so long, the node stays."""
+
+    @model_validator(mode="after")
+    def _configured(self) -> Self:
+        if self.role == "control-plane" and not self.config:
+            raise PydanticCustomError("kubeadm_config", "a control plane needs 'config'")
+        if self.config:
+            holds(self.config, "ClusterConfiguration")
+        holds(self.join_config, "JoinConfiguration")
+        return self
+
+
+class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
+    """See `KubeadmNodeSpec`."""
+
+    kind: ClassVar[str] = "kubeadmNode"
+    spec: ClassVar[type[StepArgs]] = KubeadmNodeSpec
+    identity: ClassVar[tuple[str, ...]] = ("node_name",)
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        name: {"node_name": ("node",), "role": ("role",)}.get(name, ())
+        for name in KubeadmNodeSpec.model_fields
+    }
+    example: ClassVar[str] = """\
+- name: node
+  kind: kubeadmNode
+  cluster: prod
+  nodeName: w1
+  role: worker
+  version: "1.20.2"
+  endpoint: k8s.example:6443
+  peers: [cp1]
+  joinConfig: |
+    apiVersion: kubeadm.k8s.io/v1beta2
+    kind: JoinConfiguration
+    nodeRegistration: {name: w1, criSocket: /run/containerd/containerd.sock}
+"""
+
+    def ask(self, spec: KubeadmNodeSpec) -> str:
+        return question(spec.node_name)
+
+    def observe(self, spec: KubeadmNodeSpec, record: Record) -> Observation:
+        """A host without any trace of kubeadm is absent; whose member it is comes from its own files."""
+        text = record.text.decode("utf-8", "replace")
+        if record.status != 0:
+            return Observation.unknown(text.strip() or "the host does not tell whose member it is")
+        found = read(text)
+        if found.status == "absent":
+            return Observation.absent()
+        attributes: dict[str, JsonValue] = {
+            "status": "foreign" if _foreign(spec, found) else found.status,
+            "role": found.found_role,
+            "node": found.node or spec.node_name,
+            "registered": found.registered,
+        }
+        extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
+        if found.unfinished:
+            extra["notes"] = [f"kubeadm {found.unfinished} was cut off on this host"]
+        return Observation.present(attributes, extra)
+
+    def desired(self, spec: KubeadmNodeSpec) -> Attributes | None:
+        return {"status": "member", "role": spec.role, "node": spec.node_name, "registered": True}
+
+    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:
+        """An API that does not answer says nothing about the node."""
+        return desired == observed or (name == "registered" and observed is None)
+
+    def replaces(self, spec: KubeadmNodeSpec, before: Observation, changed: frozenset[str]) -> bool:
+        """All but a node that the API has lost: kubeadm cannot go on where it was cut off."""
+        return bool(changed - {"registered"})
+
+    def disruption(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Disruption:
+        """A node that leaves is drained; with the last control plane the cluster is gone."""
+        if request.action not in (ActionKind.DELETE, ActionKind.REPLACE):
+            return Disruption.NONE
+        if request.before.attributes.get("status") == "partial":
+            return Disruption.NONE
+        if request.before.attributes.get("role") == "control-plane" and len(spec.peers) == 1:
+            return Disruption.DATA_LOSS
+        return Disruption.DRAIN
+
+    def verdict(self, spec: KubeadmNodeSpec, observation: Observation) -> str | None:
+        """Hosts that are not this cluster's are refused before anything is touched."""
+        status, extra = observation.attributes.get("status"), observation.extra
+        if status == "foreign":
+            whose = (
+                f"cluster {extra['cluster']}" if extra.get("cluster") else f"the API {extra.get('server')}"
+            )
+            return (
+                f"this host is a member of another cluster ({whose}), not of {spec.cluster} "
+                f"(https://{spec.endpoint}); if it may leave that one, run `kubeadm reset` there first"
+            )
+        if status == "leftover":
+            return "/var/lib/etcd holds the data of a control plane that is no more: move it away first"
+        return None
+
+    def action(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Action:
+        """For the first control plane, and for a node that the API has lost; `run` decides about the rest."""
+        if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
+            return Action(_REGISTER.replace("NODE", quote(spec.node_name)))
+        return _joiner(spec).init()
+
+    def run(self, context: StepContext, spec: KubeadmNodeSpec, request: ChangeRequest) -> Outcome:
+        """Ask the control planes, then begin the cluster or join it."""
+        if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
+            return context.exchange(self.action(spec, request))
+        return enter(context, _joiner(spec))
+
+    def undo(self, spec: KubeadmNodeSpec, prior: Observation) -> Action | None:
+        """Clears the host itself; one that was a member before is left as it is."""
+        if prior.presence is Presence.PRESENT and prior.attributes.get("status") == "member":
+            return None
+        return Action(scripts.reset(cri_socket(spec.join_config)), timeout=600.0)
+
+    def run_undo(self, context: StepContext, spec: KubeadmNodeSpec, prior: Observation) -> Outcome:
+        """Leave the cluster in order, then clear the host."""
+        leaver = Leaver(
+            spec.node_name,
+            spec.role == "control-plane",
+            spec.peers,
+            spec.drain_timeout,
+            cri_socket(spec.join_config),
+            advertised(spec.join_config),
+        )
+        return leave(context, leaver)
+
+    def object_id(self, spec: KubeadmNodeSpec) -> str:
+        """A host is a member of one cluster at most."""
+        return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
+
+
+_REGISTER = """\
+systemctl restart kubelet
+n=0
+until kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE >/dev/null 2>&1; do
+    n=$((n + 1))
+    [ "$n" -lt 60 ] || break
+    sleep 1
+done
+"""
+
+
+def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
+    """Whether the host says that it is another cluster's: by its own record, else by its kubelet's API."""
+    if found.cluster:
+        return found.cluster != spec.cluster
+    return found.status == "member" and found.server != f"https://{spec.endpoint}"
+
+
+def _joiner(spec: KubeadmNodeSpec) -> Joiner:
+    return Joiner(
+        spec.cluster,
+        spec.node_name,
+        spec.role,
+        spec.version,
+        spec.endpoint,
+        spec.peers,
+        spec.config,
+        spec.join_config,
+        spec.skip_phases,
+    )
+
+
+__all__ = ["KubeadmNodeExecutor", "KubeadmNodeSpec", "NodeName"]
