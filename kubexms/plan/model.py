@@ -7,6 +7,7 @@ leaves the state.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -251,20 +252,25 @@ class Plan(FrozenModel):
 
     def counts(self) -> Counts:
         """The figures of `Plan: N to add, N to change, N to destroy.`"""
-        add = change = remove = forget = unchanged = 0
-        for item in self.changes:
-            match item.action:
-                case ActionKind.CREATE:
-                    add += 1
-                case ActionKind.UPDATE | ActionKind.RUN:
-                    change += 1
-                case ActionKind.REPLACE:
-                    add += 1
-                    remove += 1
-                case ActionKind.DELETE:
-                    remove += 1
-                case ActionKind.FORGET:
-                    forget += 1
-                case ActionKind.NO_OP:
-                    unchanged += 1
-        return Counts(add=add, change=change, remove=remove, forget=forget, unchanged=unchanged)
+        return counted(self.changes)
+
+
+def counted(changes: Iterable[Change]) -> Counts:
+    """How many of these changes there are of each sort."""
+    add = change = remove = forget = unchanged = 0
+    for item in changes:
+        match item.action:
+            case ActionKind.CREATE:
+                add += 1
+            case ActionKind.UPDATE | ActionKind.RUN:
+                change += 1
+            case ActionKind.REPLACE:
+                add += 1
+                remove += 1
+            case ActionKind.DELETE:
+                remove += 1
+            case ActionKind.FORGET:
+                forget += 1
+            case ActionKind.NO_OP:
+                unchanged += 1
+    return Counts(add=add, change=change, remove=remove, forget=forget, unchanged=unchanged)

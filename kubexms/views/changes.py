@@ -13,6 +13,7 @@ from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views import wording
 from kubexms.views.escaping import printable, quoted
 from kubexms.views.folding import fold
+from kubexms.views.linediff import LIMIT
 from kubexms.views.paint import Paint, Role
 from kubexms.views.values import ABSENT, KNOWN_LATER, SENSITIVE, Phrase, Side, ValueWriter, sign_of, signed
 
@@ -48,6 +49,11 @@ def folded(changes: Iterable[Change], *, expand: bool = False) -> list[Folded]:
     ]
 
 
+def label(group: Folded) -> str:
+    """What identifies the object, for a person: `/etc/motd`."""
+    return group.change.summary or group.path.rpartition("/")[2]
+
+
 def _path(address: str) -> str:
     return address.rpartition("@")[0]
 
@@ -70,10 +76,19 @@ def change_lines(group: Folded, paint: Paint, *, words: str | None = None) -> It
     if change.action is ActionKind.NO_OP:
         return
     yield "  " + paint(Role.BOLD, f"# {group.address} {words or wording.outcome(change)}")
-    if words is None:
+    yield from block_lines(group, paint, remarks=words is None)
+
+
+def block_lines(group: Folded, paint: Paint, *, remarks: bool = True, limit: int = LIMIT) -> Iterator[str]:
+    """What stands below the header: reasons and remarks, and every attribute that changes.
+
+    `limit` is the number of lines of one text that are shown.
+    """
+    change = group.change
+    if remarks:
         yield from _remarks(change, paint)
-    writer = ValueWriter(paint)
-    head = f"{signed(wording.SIGNS[change.action], paint, 4)}{change.kind} {quoted(_label(group))} {{"
+    writer = ValueWriter(paint, limit)
+    head = f"{signed(wording.SIGNS[change.action], paint, 4)}{change.kind} {quoted(label(group))} {{"
     body = [] if change.action is ActionKind.FORGET else list(_attributes(change, writer))
     yield from [head, *body, "    }"] if body else [head + "}"]
 
@@ -97,10 +112,6 @@ def _remarks(change: Change, paint: Paint) -> Iterator[str]:
         yield "  " + paint(Role.CHANGE, f"# could not be observed: {printable(change.unknown)}")
     for note in change.notes:
         yield "  " + paint(Role.DIM, f"# note: {printable(note)}")
-
-
-def _label(group: Folded) -> str:
-    return group.change.summary or group.path.rpartition("/")[2]
 
 
 def _attributes(change: Change, writer: ValueWriter) -> Iterator[str]:

@@ -23,6 +23,12 @@ def _json(plan: Plan) -> str:
     return line(plan_document(plan)) + "\n"
 
 
+def _markdown(plan: Plan) -> str:
+    from kubexms.views.markdown import plan_markdown
+
+    return plan_markdown(plan)
+
+
 def _gitlab(plan: Plan) -> str:
     from kubexms.views.gitlab import gitlab_report
 
@@ -32,5 +38,6 @@ def _gitlab(plan: Plan) -> str:
 # each view is imported when it is asked for: most runs need none of them
 PLAN_FORMATS: Mapping[str, PlanView] = {
     "json": _json,
+    "markdown": _markdown,
     "gitlab": _gitlab,
 }

@@ -13,6 +13,7 @@ from kubexms.executor.events import RunFinished
 from kubexms.plan.model import Plan
 from kubexms.views.apply_lines import ApplyLines
 from kubexms.views.jsontext import document
+from kubexms.views.markdown import plan_markdown
 from kubexms.views.plan_human import plan_text
 from kubexms.views.plan_json import plan_document
 from kubexms.views.recap import recap_text
@@ -38,6 +39,11 @@ def test_plan_text(case: Case, golden: Golden) -> None:
 @case_of_plan
 def test_plan_json(case: Case, golden: Golden) -> None:
     golden(f"{case.name}/plan.json", document(plan_document(case.plan())))
+
+
+@case_of_plan
+def test_plan_markdown(case: Case, golden: Golden) -> None:
+    golden(f"{case.name}/comment.md", plan_markdown(case.plan()))
 
 
 @case_of_plan
