@@ -16,7 +16,7 @@ PIP := -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help venv demo test test-all unit prepare lint format types architecture schemas bench lock clean
+.PHONY: help venv demo test test-all unit prepare prepare-cluster lint format types architecture schemas bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,6 +44,10 @@ demo: $(STAMP)
 # What the tests on real hosts need from this machine; says so and goes on where it cannot be had.
 prepare: $(STAMP)
 	@bash tests/e2e/testbed/prepare.sh $(BIN)/python
+
+# The same for clusters: Kubernetes is compiled from the distribution's source package, once.
+prepare-cluster: prepare
+	@bash tests/e2e/cluster/prepare.sh $(BIN)/python
 
 test: prepare
 	@$(PYTEST) -m "not slow"

@@ -23,6 +23,7 @@ BUILT_IN: Mapping[str, str] = {
     "authorizedKey": "authorized_key:AuthorizedKeyExecutor",
     "block": "block:BlockExecutor",
     "command": "command:CommandExecutor",
+    "containerdImage": "containerd_image:ContainerdImageExecutor",
     "directory": "directory:DirectoryExecutor",
     "download": "download:DownloadExecutor",
     "file": "file:FileExecutor",

@@ -123,6 +123,7 @@ CASES: dict[str, Case] = {
 APART = {
     "reboot": "it has a host and a test of its own",
     "kubeadmNode": "it needs a cluster",
+    "containerdImage": "it needs containerd, and has tests of its own",
 }
 
 

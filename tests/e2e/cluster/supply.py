@@ -1,0 +1,154 @@
+"""What a cluster is made of, built once and kept outside of the checkout: a directory of artifacts.
+
+Layout below the testbed's cache directory::
+
+    kubernetes/<digest of the recipe>/{bin/,crictl,coredns}    minutes of compiling
+    artifacts/<digest of that and images.py>/{artifacts.yaml,bin/,images/}
+
+`crictl` and `coredns` are small stand-ins for tests, built for what kubeadm asks of the real ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.cluster import images
+from tests.e2e.testbed import missing as hosts_missing
+from tests.e2e.testbed.cache import building, cache_root, ensure_images, locked, script
+
+VERSION = "v1.20.2"
+REGISTRY = "k8s.gcr.io"
+BINARIES = ("kubeadm", "kubelet", "kubectl")
+_HERE = Path(__file__).parent
+_RECIPE = _HERE / "recipe"
+_PACKAGES = (
+    "etcd-server",
+    "etcd-client",
+    "conntrack",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "busybox-static",
+)
+_TOOLS = ("go", "gcc", "dpkg-source", "dpkg-deb")
+
+
+@functools.cache
+def missing() -> str | None:
+    """Return why there can be no clusters here, or None when there can."""
+    if reason := hosts_missing():
+        return reason
+    if platform.machine() != "x86_64":
+        return f"clusters need x86_64, not {platform.machine()}"
+    if "VERSION_CODENAME=bookworm" not in Path("/etc/os-release").read_text().splitlines():
+        return "clusters need Debian bookworm, whose source package holds Kubernetes 1.20"
+    absent = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if absent and not _programs().is_dir():
+        return f"clusters need {', '.join(absent)} to compile Kubernetes (make prepare-cluster installs them)"
+    return None
+
+
+def artifacts() -> Path:
+    """Return the directory of artifacts; the first caller builds it (minutes, needs the network)."""
+    programs = _programs()
+    made = cache_root() / "artifacts" / _digest(_RECIPE, _HERE / "images.py", Path(__file__))
+    with locked("kubernetes-lock"):
+        if not programs.is_dir():
+            _compile(programs)
+        if not made.is_dir():
+            made.parent.mkdir(exist_ok=True)
+            with building(made) as fresh:
+                _collect(programs, fresh)
+    return made
+
+
+def _programs() -> Path:
+    return cache_root() / "kubernetes" / _digest(_RECIPE)
+
+
+def _compile(programs: Path) -> None:
+    """Compile; with `KUBEXMS_BUILD_DIR` in a directory that stays, so that the next time is short."""
+    sys.stderr.write("testbed: compiling Kubernetes, once (about seven minutes on two processors)\n")
+    programs.parent.mkdir(exist_ok=True)
+    kept = os.environ.get("KUBEXMS_BUILD_DIR")
+    work = Path(kept) if kept else cache_root() / "kubernetes-work"
+    with building(programs) as fresh:
+        script(_RECIPE / "kubernetes.sh", work, fresh)
+    if not kept:
+        shutil.rmtree(work)
+
+
+def _collect(programs: Path, out: Path) -> None:
+    entries = []
+    (out / "bin").mkdir()
+    (out / "images").mkdir()
+    for name in BINARIES:
+        shutil.copy2(programs / "bin" / name, out / "bin" / name)
+        entries.append(_entry(out, name, "binary", VERSION, f"bin/{name}"))
+    shutil.copy2(programs / "crictl", out / "bin/crictl")
+    entries.append(_entry(out, "crictl", "binary", "v1.20.0", "bin/crictl"))
+    built = ensure_images()
+    packages = [found for name in _PACKAGES for found in sorted(built.repo.glob(f"{name}_*.deb"))]
+    scratch = out / "scratch"
+    with images.unpacked(built.base, packages, scratch) as root:
+        for name, version, layer, config in _layers(programs, root):
+            place = "docker.io/library" if name == "busybox" else REGISTRY
+            reference = f"{place}/{name}:{version}"
+            images.write(out / "images" / f"{name}.tar", reference, layer, config)
+            entry = _entry(out, name, "image", version, f"images/{name}.tar")
+            entries.append(entry | {"ref": reference, "digest": _image_digest(out / entry["file"])})
+    shutil.rmtree(scratch)
+    document = {
+        "apiVersion": "kubexms.io/v1alpha1",
+        "kind": "Artifacts",
+        "metadata": {"name": "kubernetes-1.20.2"},
+        "spec": {"entries": entries},
+    }
+    (out / "artifacts.yaml").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _layers(programs: Path, root: Path) -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+        yield name, VERSION, images.static(root, programs / "bin" / name, f"usr/local/bin/{name}"), {}
+    yield "kube-proxy", VERSION, images.kube_proxy(root, programs / "bin/kube-proxy"), {}
+    pause = images.static(root, programs / "bin/pause", "pause")
+    yield "pause", "3.2", pause, {"Entrypoint": ["/pause"]}
+    coredns = images.static(root, programs / "coredns", "coredns")
+    yield "coredns", "1.7.0", coredns, {"Entrypoint": ["/coredns"]}
+    yield "etcd", "3.4.13-0", images.etcd(root), {}
+    yield "busybox", "1.35", images.busybox(root), {"Cmd": ["/bin/sh"]}
+
+
+def _entry(out: Path, name: str, kind: str, version: str, file: str) -> dict[str, Any]:
+    with (out / file).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"name": name, "kind": kind, "version": version, "arch": "amd64", "file": file, "sha256": digest}
+
+
+def _image_digest(archive: Path) -> str:
+    with tarfile.open(archive) as tar:
+        index = tar.extractfile("index.json")
+        assert index is not None
+        return str(json.load(index)["manifests"][0]["digest"])
+
+
+def _digest(*inputs: Path) -> str:
+    digest = hashlib.sha256(Path("/etc/os-release").read_bytes())
+    for top in inputs:
+        for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if file.is_file():
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{artifacts()}\n")
