@@ -33,7 +33,8 @@ def drift(app: App, /, verbose: bool, expand: bool, as_json: bool, **options: An
     answer, with 1 for an error. Takes no lock and writes nothing: made for cron.
     """
     from kubexms.cli.progress import asking
-    from kubexms.views.drift_human import drift_json, drift_text
+    from kubexms.views.drift_human import drift_text
+    from kubexms.views.drift_json import drift_json
 
     chosen = Chosen(**options)
     wanted = plan_options(chosen, "drift")

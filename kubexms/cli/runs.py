@@ -23,14 +23,21 @@ def runs() -> None:
 @output_options
 @pass_app
 def list_runs(app: App, /, number: int, as_json: bool, **options: Any) -> None:
-    """List runs, newest first."""
+    """List runs, newest first; below a drift run, which steps began to drift then, and in what.
+
+    Drift runs that found what the one before them had found are counted, not listed.
+    """
     from kubexms.views.jsontext import document
     from kubexms.views.state_views import run_json, runs_text
 
     chosen = Chosen(**options)
     with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
         found = project.store.runs(limit=number)
-    app.write(document([run_json(run) for run in found]) if as_json else runs_text(found, app.paint()))
+        drift = {run.id: project.store.run(run.id)[1] for run in found if run.operation == "drift"}
+    if as_json:
+        app.write(document([run_json(run, drift.get(run.id)) for run in found]))
+    else:
+        app.write(runs_text(found, app.paint(), drift=drift))
 
 
 @runs.command("show")

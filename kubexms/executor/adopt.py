@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from kubexms.executor.entries import adopted_entry, resolved_entry
 from kubexms.plan.conceal import Concealer
+from kubexms.plan.model import Plan
 from kubexms.plan.planner import Planned
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.state.digest import digest
@@ -105,7 +106,32 @@ def host_states(planned: Planned, now: datetime) -> list[HostState]:
             machine_id=str(work.answer.facts.get("machine_id", "")),
             facts=dict(work.answer.facts),
             facts_at=now,
+            missed_at=_missed_at(planned, work.name),
         )
         for work in planned.hosts.values()
         if work.usable and work.answer is not None and not work.removed
     ]
+
+
+def _missed_at(planned: Planned, host: str) -> datetime | None:
+    known = planned.snapshot.hosts.get(host)
+    return known.missed_at if known is not None else None
+
+
+def attendance(
+    hosts: Iterable[HostState], missed: Collection[str], plan: Plan, now: datetime
+) -> list[HostState]:
+    """The hosts of an apply whose record of having missed one changes by it.
+
+    Who took part in all of a whole plan has caught up; a narrowed one (`--target`) makes up for nothing.
+    """
+    narrowed = bool(plan.options.targets or plan.options.excludes)
+    present = {report.name for report in plan.hosts}
+    found: list[HostState] = []
+    for host in hosts:
+        if host.name not in present:
+            continue
+        at = now if host.name in missed else host.missed_at if narrowed else None
+        if at != host.missed_at:
+            found.append(host.model_copy(update={"missed_at": at}))
+    return found

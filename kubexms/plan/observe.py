@@ -34,6 +34,8 @@ class HostAnswer:
     owners: Mapping[str, str] = field(default_factory=dict)
     """Object id -> lineage, of what is managed on the host."""
     seen: dict[str, Seen] = field(default_factory=dict)
+    applied: dict[str, Seen] = field(default_factory=dict)
+    """Address -> what was answered about its last applied spec, whatever the documents say now."""
     rounds: int = 0
     seconds: float = 0.0
     error: ConnectionFailed | None = None

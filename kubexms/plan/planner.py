@@ -26,6 +26,7 @@ from kubexms.plan.flow import (
     undecidable,
 )
 from kubexms.plan.inputs import input_digests
+from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.questions import Questioner, Questions, Seen
@@ -202,10 +203,13 @@ class Planner:
                 if instance is not None:
                     self._recorded[address] = instance
                     asked.append(instance)
-        return self._questioner.ask_for(self._trusted(asked))
+        applied = besides(work, self._recorded, self._registry, self._conceal)
+        trusted = {name: instance for name, instance in applied.items() if self._trusted([instance])}
+        return self._questioner.ask_for(self._trusted(asked), trusted)
 
     def _more_questions(self, work: HostWork, answer: HostAnswer) -> Questions | None:
         """What the facts, now known, decide to ask besides or otherwise."""
+        settle(work, answer)
         if not answer.facts or self.scopes.facts_of(work.name) == answer.facts:
             return None
         self.scopes.learn(work.name, answer.facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,21 +40,24 @@ class Questioner:
         self._known: dict[tuple[int, ...], tuple[Rendered, ...]] = {}
         self._probes: dict[tuple[int, ...], Sequence[Probe]] = {}
 
-    def ask_for(self, instances: Iterable[Instance]) -> Questions:
-        """Questions about every instance whose identity is known."""
-        by_kind: dict[str, list[Instance]] = {}
-        for instance in instances:
+    def ask_for(
+        self, instances: Iterable[Instance], besides: Mapping[str, Instance] | None = None
+    ) -> Questions:
+        """Questions about every instance whose identity is known; `besides` are asked under other names."""
+        by_kind: dict[str, list[tuple[str, Instance]]] = {}
+        named = [(str(instance.address), instance) for instance in instances]
+        for name, instance in [*named, *(besides or {}).items()]:
             if instance.rendered.unknown_identity is None:
-                by_kind.setdefault(instance.rendered.executor.kind, []).append(instance)
+                by_kind.setdefault(instance.rendered.executor.kind, []).append((name, instance))
         fragments: list[Fragment] = []
         slots: list[tuple[str, ...]] = []
         asked: dict[str, Rendered] = {}
         for members in by_kind.values():
-            names = [str(member.address) for member in members]
-            for probe in self._probe(tuple(member.rendered for member in members)):
+            names = [name for name, _ in members]
+            for probe in self._probe(tuple(member.rendered for _, member in members)):
                 fragments.append(probe.fragment)
                 slots.append(tuple(names[index] for index in probe.indexes))
-            asked.update(zip(names, (member.rendered for member in members), strict=True))
+            asked.update((name, member.rendered) for name, member in members)
         return Questions(tuple(fragments), tuple(slots), asked)
 
     def _probe(self, rendered: tuple[Rendered, ...]) -> Sequence[Probe]:

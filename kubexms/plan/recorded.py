@@ -44,7 +44,9 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
     rendered = Rendered(executor, spec, {}, sensitive)
     address = Address.parse(entry.address)
     args: dict[str, JsonValue] = dict(entry.spec)
-    step = StepSpec.model_construct(name=address.step, kind=entry.kind, args=args)
+    step = StepSpec.model_construct(
+        name=address.step, kind=entry.kind, args=args, ignore_changes=entry.ignore_changes
+    )
     return Instance(address, step, rendered, 0)
 
 

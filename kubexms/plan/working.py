@@ -46,6 +46,10 @@ class HostWork:
     steps: dict[str, PlannedStep] = field(default_factory=dict)
     orphans: dict[str, StepState] = field(default_factory=dict)
     """Steps that were begun and never recorded: what is known of them is their intent."""
+    settled: set[str] = field(default_factory=set)
+    """Recorded addresses about which is asked exactly as they were last applied, and in no other way."""
+    unaskable: dict[str, str] = field(default_factory=dict)
+    """Recorded addresses whose last applied spec cannot be asked about -> why."""
     removed: bool = False
     """The host left the inventory."""
 

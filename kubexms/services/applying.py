@@ -12,7 +12,7 @@ from typing import Literal
 from kubexms import __version__
 from kubexms.diagnostics import Diagnostic, Severity
 from kubexms.errors import PlanError, StalePlan
-from kubexms.executor.adopt import adoptions, host_states, next_order
+from kubexms.executor.adopt import adoptions, attendance, host_states, next_order
 from kubexms.executor.debug import Prompter
 from kubexms.executor.events import (
     HOOK,
@@ -154,7 +154,9 @@ def _execute(
     hosts = [state for state in host_states(planned, now) if planned.snapshot.hosts.get(state.name) != state]
     writer.put_hosts(hosts)
     _resolve(writer, planned, adopted)
+    known = {**planned.snapshot.hosts, **{host.name: host for host in hosts}}.values()
     if not plan.effective and not planned.snapshot.scopes:
+        writer.put_hosts(attendance(known, _absent((), plan, stale), plan, now))
         left = RunResult("", unreachable=_unreachable((), plan), stale=stale)
         if not left.failed:
             return ApplyOutcome(plan, None)
@@ -182,6 +184,7 @@ def _execute(
     )
     results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
     outcome = RunResult(run_id, results, stop.requested, _unreachable(results, plan), stale)
+    writer.put_hosts(attendance(known, _absent(results, plan, stale), plan, now))
     _finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
@@ -323,6 +326,14 @@ def _refuse_errors(plan: Plan) -> None:
             errors[0].summary,
             diagnostics=[Diagnostic(Severity.ERROR, d.summary, d.detail, d.address) for d in errors],
         )
+
+
+def _absent(results: tuple[StepResult, ...], plan: Plan, stale: tuple[Moved, ...]) -> set[str]:
+    """Hosts that were not asked or left out, and those on which something did not come about."""
+    away = {item.host for item in stale}
+    away |= {h.name for h in plan.hosts if h.status in (HostStatus.UNREACHABLE, HostStatus.MAINTENANCE)}
+    fine = (StepStatus.OK, StepStatus.IGNORED)
+    return away | {r.address.rpartition("@")[2] for r in results if r.status not in fine}
 
 
 def _unreachable(results: tuple[StepResult, ...], plan: Plan) -> dict[str, str]:

@@ -70,7 +70,7 @@ def prepare(
     )
     planned = planner.plan()
     made = assemble(
-        planned, project.loaded, options, created=now(), selected=_selected(project, planned, options)
+        planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
     )
     return Prepared(made, planned, planner)
 
@@ -96,7 +96,7 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
     return build_graph(project.loaded.pipeline, nodes)
 
 
-def _selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:
+def selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:
     """The addresses that `--target` and `--exclude` leave; None for all."""
     if not options.targets and not options.excludes:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,23 @@ def holder_of(path: Path) -> LockInfo | None:
         return LockInfo.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def living_holder(path: Path) -> LockInfo | None:
+    """The holder, unless its process is known to have ended; never tries for the lock itself.
+
+    A process of another machine (the directory is shared) counts as alive.
+    """
+    holder = holder_of(path)
+    if holder is None or holder.who.rpartition("@")[2] != socket.gethostname():
+        return holder
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return holder
+    return holder if holder.pid > 0 else None
 
 
 def _try(handle: int) -> bool:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from kubexms.errors import StateError, StateLocked
+from kubexms.state.history import KEPT, Findings, Merged, merge
 from kubexms.state.model import (
     HostState,
     Intent,
@@ -121,6 +122,26 @@ class MemoryStore:
         if holder is None or holder.id != lock_id:
             raise StateError(f"there is no lock {lock_id}", detail="Nothing holds the state under that id.")
         raise StateError(f"lock {lock_id} is held by this process")
+
+    def holder(self) -> LockInfo | None:
+        """Who holds the lock now."""
+        return self._holder
+
+    def record_drift(self, findings: Findings) -> Merged | None:
+        """Add what a drift run found to the history."""
+        with self._guard:
+            runs, results = self._content.runs, self._content.results
+            newest = sorted(runs.values(), key=lambda run: (run.started, run.id), reverse=True)
+            latest = next((run for run in newest if run.operation == "drift"), None)
+            before = (latest, results.get(latest.id, [])) if latest is not None else None
+            merged = merge(findings, before, newest=bool(newest) and newest[0] is latest)
+            runs[merged.run.id] = merged.run
+            results[merged.run.id] = list(merged.results)
+            drifts = [run.id for run in newest if run.operation == "drift" and run.id != merged.run.id]
+            for old in [merged.run.id, *drifts][KEPT:]:
+                runs.pop(old)
+                results.pop(old, None)
+            return merged
 
     def runs(self, *, limit: int = 50) -> Sequence[RunRecord]:
         """Runs, newest first."""

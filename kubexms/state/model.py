@@ -42,6 +42,8 @@ class StepState(FrozenModel):
     """What the kind's `remember` returned."""
     trigger_digest: str = ""
     """Of `triggers`, when it last ran."""
+    ignore_changes: tuple[str, ...] = ()
+    """The step's `ignoreChanges` then: they outlive the step in the documents."""
     depends_on: tuple[str, ...] = ()
     """Addresses of the same host and join scopes it waited for."""
     object_id: str = ""
@@ -63,6 +65,8 @@ class HostState(FrozenModel):
     machine_id: str = ""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     facts_at: datetime | None = None
+    missed_at: datetime | None = None
+    """When an apply was made that this host took no part in, or only some; None: it missed none."""
 
 
 class Intent(FrozenModel):
@@ -96,7 +100,7 @@ class StepRecord(FrozenModel):
     kind: str
     action: str
     status: str
-    """`ok`, `failed`, `skipped`, `interrupted`, `unreachable`."""
+    """`ok`, `failed`, `skipped`, `interrupted`, `unreachable`; in drift runs `drifted` and `ended`."""
     reason: str = ""
     seconds: float = 0.0
     attempts: int = 1
@@ -105,13 +109,15 @@ class StepRecord(FrozenModel):
     error_tail: str = ""
     message: str = ""
     changed: tuple[str, ...] = ()
+    since: datetime | None = None
+    """Of a drifted step: when a drift run first found it so."""
 
 
 class RunRecord(FrozenModel):
     """One execution of a plan."""
 
     id: str
-    operation: Literal["apply", "destroy", "drift", "import"] = "apply"
+    operation: Literal["apply", "destroy", "drift", "repair", "import"] = "apply"
     actor: str
     plan_digest: str = ""
     started: datetime
@@ -119,6 +125,10 @@ class RunRecord(FrozenModel):
     status: Literal["running", "succeeded", "failed", "interrupted"] = "running"
     summary: dict[str, int] = Field(default_factory=dict)
     tool_version: str = ""
+    repeats: int = 0
+    """Drift runs that followed and found the same: they are counted here instead of kept."""
+    last: datetime | None = None
+    """When the latest of those ended."""
 
 
 class StateMeta(FrozenModel):

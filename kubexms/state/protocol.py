@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from kubexms.state.history import Findings, Merged
 from kubexms.state.model import (
     HostState,
     Intent,
@@ -124,6 +125,17 @@ class StateStore(Protocol):
 
     def unlock(self, lock_id: str) -> None:
         """Break a lock by its id, where that is possible; raises `StateError`."""
+        ...
+
+    def holder(self) -> LockInfo | None:
+        """Who holds the lock now, as far as can be told without trying for it; never waits."""
+        ...
+
+    def record_drift(self, findings: Findings) -> Merged | None:
+        """Add what a drift run found to the history, without the lock and without raising the serial.
+
+        None where nothing can be written: there is no state yet, or it is read-only.
+        """
         ...
 
     def runs(self, *, limit: int = 50) -> Sequence[RunRecord]:

@@ -21,7 +21,8 @@ from pydantic import JsonValue
 
 from kubexms.errors import StateError
 from kubexms.state.backup import back_up
-from kubexms.state.filelock import hold, holder_of
+from kubexms.state.filelock import hold, holder_of, living_holder
+from kubexms.state.history import Findings, Merged, record
 from kubexms.state.model import (
     STATE_VERSION,
     LockInfo,
@@ -103,7 +104,15 @@ class SqlStore:
         with self._reading() as view:
             return view.run(run_id)
 
+    def holder(self) -> LockInfo | None:
+        """Who holds the lock now, as far as can be told without trying for it."""
+        return living_holder(self._lock_path)
+
     # writing ------------------------------------------------------------------------------
+    def record_drift(self, findings: Findings) -> Merged | None:
+        """Add what a drift run found to the history; takes no lock."""
+        return record(self._path, findings) if self._path.exists() else None
+
     @contextmanager
     def lock(
         self, info: LockInfo, *, timeout: float, waiting: Callable[[LockInfo], None] | None = None

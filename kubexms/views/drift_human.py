@@ -1,4 +1,4 @@
-"""Drift for people and as JSON. A clean fleet says nothing."""
+"""Drift for people. A clean fleet says nothing."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from pydantic import JsonValue
-
+from kubexms.plan.driftreport import DriftReport
 from kubexms.plan.model import Change
 from kubexms.views import wording
-from kubexms.views.changes import change_lines, folded
+from kubexms.views.changes import Folded, change_lines, folded
 from kubexms.views.escaping import printable
 from kubexms.views.folding import fold, fold_text
+from kubexms.views.moments import moment
 from kubexms.views.paint import Paint, Role, plain
-from kubexms.views.plan_json import resource_change
 from kubexms.views.values import plural
 
 
 class DriftView(Protocol):
-    """What drift found; each drifted change leads from what was applied to what is there now."""
+    """What pages need of a `DriftReport`; each drifted change leads from what was applied to what is."""
 
     @property
     def drifted(self) -> tuple[Change, ...]: ...
@@ -38,35 +37,58 @@ class DriftView(Protocol):
 
 
 def drift_text(
-    report: DriftView, paint: Paint = plain, *, expand: bool = False, verbose: bool = False
+    report: DriftReport, paint: Paint = plain, *, expand: bool = False, verbose: bool = False
 ) -> str:
     """What drifted and who could not be asked; empty when there is neither.
 
     With `verbose` everything that was found, and a sentence for a clean fleet.
     """
-    if not report.drifted and not report.unreachable and not verbose:
+    if not (report.drifted or report.unreachable or report.repaired or verbose):
         return ""
     sections = [
-        list(change_lines(group, paint, words=wording.happened(group.change)))
+        list(change_lines(group, paint, words=_words(group, report)))
         for group in folded(report.drifted, expand=expand)
     ]
+    sections.append(list(_left(report)))
     sections.append(list(_apart(report, verbose=verbose)))
     sections.append(list(_conclusion(report, paint)))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _apart(report: DriftView, *, verbose: bool) -> Iterator[str]:
+def _words(group: Folded, report: DriftReport) -> str:
+    """`has changed`, and since when, if that is known and was not just now."""
+    addresses = [f"{group.path}@{host}" for host in group.hosts]
+    known = [report.since[address] for address in addresses if address in report.since]
+    since = min(known, default=None)
+    happened = wording.happened(group.change)
+    if since is None or since >= report.started:
+        return happened
+    return f"{happened} (found first at {moment(since)})"
+
+
+def _left(report: DriftReport) -> Iterator[str]:
+    """What a repair did not touch, and why."""
+    for why, addresses in _grouped(report.left):
+        yield f"Left as it is: {', '.join(_folded_addresses(addresses))}"
+        yield f"  {why}"
+
+
+def _apart(report: DriftReport, *, verbose: bool) -> Iterator[str]:
     """What is no drift, and explains why something may be missing above."""
     for why, hosts in _grouped(report.unreachable):
         yield f"Not reached: {fold_text(hosts)}" + (f" ({why})" if why else "")
     for why, addresses in _grouped(report.unknown):
-        yield f"Not observed: {', '.join(printable(address) for address in addresses)} ({why})"
+        yield f"Not observed: {', '.join(_folded_addresses(addresses))} ({why})"
     for why, hosts in _grouped(report.maintenance):
         yield f"In maintenance, left alone: {fold_text(hosts)}" + (f" ({why})" if why else "")
+    for run, hosts in _grouped(report.applying):
+        yield f"Being changed by run {run}, so not judged: {fold_text(hosts)}"
     if report.behind:
-        yield f"Behind, since their last run did not finish: {fold_text(report.behind)}"
+        yield f"Behind, since they missed an apply or one did not finish: {fold_text(report.behind)}"
     if not verbose:
         return
+    for host, when in sorted(report.facts_at.items()):
+        yield f"Facts of {printable(host)}, which others are rendered with, are of {moment(when)}"
     for title, addresses in (
         ("Pending: the documents want it otherwise", [change.address for change in report.pending]),
         ("Untracked: never applied", list(report.untracked)),
@@ -74,9 +96,12 @@ def _apart(report: DriftView, *, verbose: bool) -> Iterator[str]:
         if addresses:
             yield f"{title}:"
             yield from (f"  {line}" for line in _folded_addresses(addresses))
+    yield from (f"Note: {printable(note)}" for note in report.notes)
 
 
-def _conclusion(report: DriftView, paint: Paint) -> Iterator[str]:
+def _conclusion(report: DriftReport, paint: Paint) -> Iterator[str]:
+    if report.repaired:
+        yield f"{paint(Role.BOLD, 'Repaired:')} {plural(len(report.repaired), 'step')} as last applied."
     if report.drifted:
         hosts = {change.host for change in report.drifted}
         count = plural(len(report.drifted), "step")
@@ -86,20 +111,6 @@ def _conclusion(report: DriftView, paint: Paint) -> Iterator[str]:
         yield "No drift."
     else:
         yield f"No drift on the hosts that answered; {plural(len(report.unreachable), 'host')} did not."
-
-
-def drift_json(report: DriftView) -> dict[str, JsonValue]:
-    """Everything that was found, clean or not."""
-    return {
-        "format_version": "1.0",
-        "drifted": [resource_change(change) for change in report.drifted],
-        "pending": [change.address for change in report.pending],
-        "unreachable": dict(report.unreachable),
-        "behind": list(report.behind),
-        "untracked": list(report.untracked),
-        "unknown": dict(report.unknown),
-        "maintenance": dict(report.maintenance),
-    }
 
 
 def _folded_addresses(addresses: Sequence[str]) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
 from kubexms.state.model import RunRecord, StepRecord, StepState
 from kubexms.step.observation import Presence
+from kubexms.views.drift_history import drift_news, drift_run_text
 from kubexms.views.escaping import printable, quoted
+from kubexms.views.moments import duration, moment
 from kubexms.views.paint import Paint, Role, plain
 from kubexms.views.tables import table_lines
 from kubexms.views.values import Side, ValueWriter
@@ -70,8 +71,13 @@ def state_json(entries: Sequence[StepState]) -> JsonValue:
     return [entry.model_dump(mode="json", by_alias=True) for entry in entries]
 
 
-def runs_text(runs: Sequence[RunRecord], paint: Paint = plain) -> str:
-    """A table, newest first."""
+def runs_text(
+    runs: Sequence[RunRecord],
+    paint: Paint = plain,
+    *,
+    drift: Mapping[str, Sequence[StepRecord]] | None = None,
+) -> str:
+    """A table, newest first; below a drift run whose id is in `drift`, what began to drift and what ended."""
     rows = [
         (
             run.id,
@@ -85,11 +91,18 @@ def runs_text(runs: Sequence[RunRecord], paint: Paint = plain) -> str:
         for run in runs
     ]
     head = ("RUN", "OPERATION", "STATUS", "STARTED", "TOOK", "STEPS", "BY")
-    return "".join(f"{line}\n" for line in table_lines(head, rows, paint))
+    lines: list[str] = []
+    for position, line in enumerate(table_lines(head, rows, paint)):
+        lines.append(line)
+        if position:
+            lines += drift_news(runs[position - 1], (drift or {}).get(runs[position - 1].id, ()))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def run_text(run: RunRecord, results: Sequence[StepRecord], paint: Paint = plain) -> str:
     """One run with every result; what did not work comes last, in full."""
+    if run.operation == "drift":
+        return drift_run_text(run, results, paint)
     lines = [
         f"{paint(Role.BOLD, 'Run')} {run.id}: {run.operation} {run.status}",
         f"  by {printable(run.actor)}, {moment(run.started)}, took {duration(run.started, run.finished)}",
@@ -130,23 +143,11 @@ def run_json(run: RunRecord, results: Sequence[StepRecord] | None = None) -> dic
     return data
 
 
-def moment(when: datetime | None) -> str:
-    """Local time to the second, with its zone; `-` for none."""
-    return "-" if when is None else when.isoformat(sep=" ", timespec="seconds")
-
-
-def duration(start: datetime, end: datetime | None) -> str:
-    """`4.2s`, `3m 05s`; `-` while it runs."""
-    if end is None:
-        return "-"
-    seconds = (end - start).total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"
-
-
 def summary(run: RunRecord) -> str:
-    """`3 ok, 1 failed`."""
-    return ", ".join(f"{count} {word}" for word, count in run.summary.items() if count) or "-"
+    """`3 ok, 1 failed`; of drift runs also how often the same was found."""
+    words = ", ".join(f"{count} {word}" for word, count in run.summary.items() if count)
+    if run.operation == "drift":
+        words = words or "no drift"
+        if run.repeats:
+            words += f", {run.repeats + 1} times"
+    return words or "-"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubexms.errors import StateError, StateLocked, StateVersionError
+from kubexms.state.history import KEPT, Findings
 from kubexms.state.memory import MemoryStore
 from kubexms.state.model import (
     HostState,
@@ -339,3 +340,53 @@ def test_push_waits_for_nobody(store: StateStore) -> None:
     document = store.pull()
     with store.lock(info(), timeout=0), pytest.raises(StateLocked):
         store.push(document)
+
+
+def found(number: int, *drifted: str, checked: tuple[str, ...] = ()) -> Findings:
+    """The findings of the drift run of minute `number`."""
+    at = NOW + timedelta(minutes=number)
+    run = RunRecord(id=f"d{number:03}", operation="drift", actor="a", started=at, finished=at)
+    records = tuple(
+        StepRecord(address=address, kind="file", action="update", status="drifted", changed=("mode",))
+        for address in drifted
+    )
+    return Findings(run, records, frozenset({*drifted, *checked}))
+
+
+def test_drift_is_remembered_without_the_lock(make: Make) -> None:
+    store = make()
+    with store.lock(info(), timeout=0) as writer:
+        writer.put_steps([step("m/t/a@n1")])
+    serial = store.meta().serial
+    with store.lock(info(), timeout=0):
+        first = store.record_drift(found(0, "m/t/a@n1"))
+    assert first is not None
+    assert not first.folded
+    again = store.record_drift(found(1, "m/t/a@n1"))
+    assert again is not None
+    assert again.folded
+    (run,) = store.runs()
+    assert (run.id, run.repeats, run.last) == ("d000", 1, NOW + timedelta(minutes=1))
+    ended = store.record_drift(found(2, checked=("m/t/a@n1",)))
+    assert ended is not None
+    assert [(record.status, record.since) for record in ended.results] == [("ended", NOW)]
+    assert [run.id for run in store.runs()] == ["d002", "d000"]
+    assert store.run("d002")[1] == ended.results
+    assert store.meta().serial == serial
+
+
+def test_only_the_latest_drift_runs_are_kept(make: Make) -> None:
+    store = make()
+    store.ensure()
+    for number in range(KEPT + 3):
+        store.record_drift(found(number, *([f"m/t/s{number}@n1"]), checked=(f"m/t/s{number - 1}@n1",)))
+    runs = store.runs(limit=1000)
+    assert (len(runs), runs[-1].id) == (KEPT, "d003")
+
+
+def test_the_holder_of_the_lock_is_told_without_trying_for_it(make: Make) -> None:
+    store = make()
+    assert store.holder() is None
+    with store.lock(info(), timeout=0):
+        assert store.holder() == info()
+    assert store.holder() is None

@@ -11,13 +11,15 @@ import pytest
 from pydantic import JsonValue
 
 from kubexms.diagnostics import Diagnostic, Severity, SourceRange
+from kubexms.plan.driftreport import DriftReport
 from kubexms.plan.model import Change
 from kubexms.state.model import RunRecord, StepRecord, StepState
 from kubexms.step.contract import ActionKind
 from kubexms.step.observation import Observation
 from kubexms.views.diagnostic_json import diagnostic_data
 from kubexms.views.diagnostics import diagnostics_text
-from kubexms.views.drift_human import drift_json, drift_text
+from kubexms.views.drift_human import drift_text
+from kubexms.views.drift_json import drift_json
 from kubexms.views.explain import Explained, explain_text, first_sentence, type_text
 from kubexms.views.hosts_table import hosts_json, hosts_text
 from kubexms.views.state_views import (
@@ -227,19 +229,8 @@ def test_hosts_are_a_table() -> None:
     assert isinstance(hosts_json(hosts), list)
 
 
-@dataclass(frozen=True)
-class FakeDrift:
-    drifted: tuple[Change, ...] = ()
-    pending: tuple[Change, ...] = ()
-    unreachable: Mapping[str, str] = field(default_factory=dict)
-    behind: tuple[str, ...] = ()
-    untracked: tuple[str, ...] = ()
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    maintenance: Mapping[str, str] = field(default_factory=dict)
-
-
 def test_a_clean_fleet_says_nothing() -> None:
-    quiet = FakeDrift(behind=("n1",), untracked=("a/b/c@n1",), maintenance={"n3": "disks"})
+    quiet = DriftReport(behind=("n1",), untracked=("a/b/c@n1",), maintenance={"n3": "disks"})
     assert drift_text(quiet) == ""
     assert drift_json(quiet)["behind"] == ["n1"]
     told = drift_text(quiet, verbose=True)
@@ -254,7 +245,7 @@ def test_drift_shows_what_was_applied_and_what_is_there() -> None:
     gone = Change(
         address="a/b/d@n1", kind="file", action=ActionKind.DELETE, before={"mode": "1"}, changed=("mode",)
     )
-    text = drift_text(FakeDrift(drifted=(*changes, gone), unreachable={"n3": "no route"}))
+    text = drift_text(DriftReport(drifted=(*changes, gone), unreachable={"n3": "no route"}))
     assert text.startswith(
         '  # a/b/c@n[1,2] has changed\n  ~ file "/x" {\n      ~ mode = "0644" -> "0666"\n    }\n'
     )
@@ -262,5 +253,60 @@ def test_drift_shows_what_was_applied_and_what_is_there() -> None:
     assert "Not reached: n3 (no route)\n" in text
     assert "Drift: 3 steps on 2 hosts.\n" in text
     assert "No drift on the hosts that answered; 1 host did not.\n" in drift_text(
-        FakeDrift(unreachable={"n3": "x"})
+        DriftReport(unreachable={"n3": "x"})
     )
+
+
+def test_the_history_of_drift_says_what_began_and_what_ended() -> None:
+    first = RunRecord(
+        id="r1",
+        operation="drift",
+        actor="cron@desk",
+        started=START,
+        finished=START + timedelta(seconds=2),
+        status="succeeded",
+        summary={"drifted": 2, "began": 2},
+        repeats=11,
+        last=START + timedelta(hours=3),
+    )
+    began = [
+        StepRecord(
+            address=f"os/kernel/limits@n{n}",
+            kind="sysctl",
+            action="update",
+            status="drifted",
+            changed=("value",),
+            since=START,
+        )
+        for n in (1, 2)
+    ]
+    ended = [record.model_copy(update={"status": "ended"}) for record in began]
+    later = START + timedelta(hours=4)
+    second = first.model_copy(update={"id": "r2", "started": later, "summary": {"ended": 2}, "repeats": 0})
+    text = runs_text([second, first], drift={"r1": began, "r2": ended})
+    assert "2 drifted, 2 began, 12 times" in text
+    assert text.endswith("  began: os/kernel/limits@n[1,2] (value)\n")
+    assert "\n  ended: os/kernel/limits@n[1,2]\n" in text
+    shown = run_text(first, began)
+    assert "found the same 12 times" in shown
+    assert "os/kernel/limits@n2  drifted" in shown
+    assert shown.endswith("value\n")
+
+
+def test_what_a_repair_left_and_since_when_it_drifts_is_said() -> None:
+    change = update("a/b/c@n1", "file", {"mode": "0644"}, {"mode": "0666"})
+    report = DriftReport(
+        drifted=(change,),
+        since={change.address: START},
+        started=START + timedelta(days=1),
+        repaired=("a/b/d@n1",),
+        left={change.address: "it would restart nginx"},
+        applying={"n2": "r7"},
+    )
+    text = drift_text(report)
+    assert "# a/b/c@n1 has changed (found first at " in text
+    assert "Left as it is: a/b/c@n1\n  it would restart nginx\n" in text
+    assert "Being changed by run r7, so not judged: n2\n" in text
+    assert "Repaired: 1 step as last applied.\n" in text
+    data = drift_json(report)
+    assert (data["exit_code"], data["applying"], data["repaired"]) == (2, {"n2": "r7"}, ["a/b/d@n1"])
