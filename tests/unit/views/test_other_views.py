@@ -22,8 +22,8 @@ from kubexms.views.drift_human import drift_text
 from kubexms.views.drift_json import drift_json
 from kubexms.views.explain import Explained, explain_text, first_sentence, type_text
 from kubexms.views.hosts_table import hosts_json, hosts_text
+from kubexms.views.moments import duration
 from kubexms.views.state_views import (
-    duration,
     run_json,
     run_text,
     runs_text,
