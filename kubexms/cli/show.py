@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +16,11 @@ from kubexms.cli.options import (
     project_options,
     settings_for,
 )
+from kubexms.errors import KubexmsError
 from kubexms.views.plan_formats import PLAN_FORMATS
+
+if TYPE_CHECKING:
+    from kubexms.plan.model import Plan
 
 
 @click.command()
@@ -57,6 +62,9 @@ def show(app: App, /, planfile: str | None, form: str, expand: bool, as_json: bo
 
 def _plan(app: App, planfile: str, form: str, *, expand: bool) -> None:
     made = app.services.read_plan(app.path(planfile))
+    if form == "github":
+        _github(app, made)
+        return
     view = PLAN_FORMATS.get(form)
     if view is not None:
         app.write(view(made))
@@ -64,3 +72,28 @@ def _plan(app: App, planfile: str, form: str, *, expand: bool) -> None:
     from kubexms.cli.plan import show_plan
 
     show_plan(app, made, expand=expand)
+
+
+def _github(app: App, made: Plan) -> None:
+    """Annotations to standard output; what the run's page shows to the file that GitHub names."""
+    import os
+
+    from kubexms.views.github import github_annotations
+    from kubexms.views.markdown import SUMMARY_LIMIT, plan_markdown
+
+    workspace = Path(app.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    directory = Path(os.path.relpath(app.root.resolve(), workspace.resolve())).as_posix()
+    app.write(github_annotations(made, directory))
+    name = app.environ.get("GITHUB_STEP_SUMMARY")
+    if name:
+        summary = Path(name)
+        try:
+            there = summary.stat().st_size if summary.exists() else 0
+            with summary.open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(plan_markdown(made, max(SUMMARY_LIMIT - there, _LEAST)))
+        except OSError as error:
+            raise KubexmsError(f"cannot write the summary to {summary}: {error.strerror}") from error
+
+
+_LEAST = 10_000
+"""Bytes of a summary, however much the step has written to it before."""

@@ -29,6 +29,12 @@ def _markdown(plan: Plan) -> str:
     return plan_markdown(plan)
 
 
+def _github(plan: Plan) -> str:
+    from kubexms.views.github import github_annotations
+
+    return github_annotations(plan)
+
+
 def _gitlab(plan: Plan) -> str:
     from kubexms.views.gitlab import gitlab_report
 
@@ -40,4 +46,5 @@ PLAN_FORMATS: Mapping[str, PlanView] = {
     "json": _json,
     "markdown": _markdown,
     "gitlab": _gitlab,
+    "github": _github,
 }
