@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, str] = {
     "line": "line:LineExecutor",
     "mount": "mount:MountExecutor",
     "package": "package:PackageExecutor",
+    "podNetwork": "pod_network:PodNetworkExecutor",
     "reboot": "reboot:RebootExecutor",
     "service": "service:ServiceExecutor",
     "swap": "swap:SwapExecutor",

@@ -72,7 +72,9 @@ ip route flush proto ROUTES 2>/dev/null || :
 for v in iptables ip6tables; do
   command -v "$v-save" >/dev/null && command -v "$v-restore" >/dev/null || continue
   rules=$("$v-save" 2>/dev/null) || continue
-  case $rules in *KUBE-* | *CNI-*) printf '%s\n' "$rules" | grep -v -e KUBE- -e CNI- | "$v-restore" ;; esac
+  case $rules in *KUBE-* | *CNI-* | *kubexms-pod-network*)
+    printf '%s\n' "$rules" | grep -v -e KUBE- -e CNI- -e kubexms-pod-network | "$v-restore" ;;
+  esac
 done
 rm -rf /etc/kubernetes/tmp
 for d in /etc/kubernetes/pki/etcd /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes \
