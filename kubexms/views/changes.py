@@ -115,7 +115,7 @@ def _remarks(change: Change, paint: Paint) -> Iterator[str]:
 
 
 def _attributes(change: Change, writer: ValueWriter) -> Iterator[str]:
-    pairs = list(_pairs(change))
+    pairs = list(attribute_pairs(change))
     texts = {
         name: diff for name, diff in change.text.items() if diff.before is not None or diff.after is not None
     }
@@ -133,7 +133,7 @@ def _attributes(change: Change, writer: ValueWriter) -> Iterator[str]:
     yield from writer.hidden(len(unchanged), "attribute", _NAME)
 
 
-def _pairs(change: Change) -> Iterator[tuple[str, Side, Side]]:
+def attribute_pairs(change: Change) -> Iterator[tuple[str, Side, Side]]:
     """Name, before and after of each attribute, sorted by name."""
     before, after = change.before or {}, change.after or {}
     for name in sorted({*before, *after, *change.after_unknown}):

@@ -41,10 +41,17 @@ def _gitlab(plan: Plan) -> str:
     return gitlab_report(plan)
 
 
+def _html(plan: Plan) -> str:
+    from kubexms.views.html.plan import plan_html
+
+    return plan_html(plan)
+
+
 # each view is imported when it is asked for: most runs need none of them
 PLAN_FORMATS: Mapping[str, PlanView] = {
     "json": _json,
     "markdown": _markdown,
+    "html": _html,
     "gitlab": _gitlab,
     "github": _github,
 }

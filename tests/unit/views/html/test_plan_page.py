@@ -1,0 +1,285 @@
+"""A plan as a page: what it says, that nothing of it can do harm, and that it is one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from kubexms.plan.model import (
+    HIDDEN,
+    HostStatus,
+    Plan,
+    PlanDiagnostic,
+    PlannedHook,
+    PlanOptions,
+    Reason,
+    Removal,
+    TextDiff,
+)
+from kubexms.step.contract import ActionKind
+from kubexms.views.escaping import printable
+from kubexms.views.html.lines import LINES, LINES_BEYOND
+from kubexms.views.html.plan import plan_html
+from kubexms.views.plan_formats import PLAN_FORMATS
+from tests.golden.cases import CASES, create, host, plan, update
+from tests.unit.views.html.plans import fleet, golden, mixed
+from tests.unit.views.html.tree import Node, parse
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    "<!-- <script>",
+    "\"><img src=x onerror='alert(3)'>",
+    "' onmouseover=alert(4) x='",
+    "{{ 7 * 7 }}{% raw %}",
+    "nul \x00 escape \x1b[2J bell \x07 c1 \x9b",
+    "right to left \u202e mark \u200f zero \u200b bom \ufeff separator \u2028 surrogate \ud800",
+    "a" * 200_000,
+    "&amp; &lt; ]]> \\ \\u003c",
+)
+
+
+def page(made: Plan) -> Node:
+    return parse(plan_html(made))
+
+
+def section(root: Node, name: str) -> Node:
+    """The section below the heading with this id."""
+    (found,) = [n for n in root.find("section") if n.attributes.get("aria-labelledby") == name]
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_case_is_well_nested_and_the_same_again(case: object) -> None:
+    make: Callable[[], Plan] = case.plan  # type: ignore[attr-defined]
+    text = plan_html(make())
+    root = parse(text)
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
+    assert text == plan_html(make())
+    assert text == PLAN_FORMATS["html"](Plan.from_json(json.loads(json.dumps(make().to_json()))))
+    ids = [node.attributes["id"] for node in root.walk() if "id" in node.attributes]
+    assert len(ids) == len(set(ids))
+    known = {f"#{name}" for name in ids}
+    links = [node.attributes["href"] for node in root.find("a")]
+    assert set(links) <= known
+    for node in root.walk():
+        for name in ("aria-labelledby", "aria-describedby"):
+            assert f"#{node.attributes[name]}" in known if name in node.attributes else True
+
+
+def test_nothing_is_fetched_and_the_policy_forbids_it() -> None:
+    text = plan_html(mixed())
+    root = parse(text)
+    (policy,) = [n for n in root.find("meta") if n.attributes.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.attributes["content"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy.attributes["content"]
+    outside = [
+        value
+        for node in root.walk()
+        for name, value in node.attributes.items()
+        if name in {"src", "href", "action", "poster", "data", "srcset", "xlink:href"}
+        and not value.startswith(("#", "data:image/svg+xml,"))
+    ]
+    assert outside == []
+    assert not any(
+        name == "style" or name.startswith("on") for node in root.walk() for name in node.attributes
+    )
+    style = root.one("style").text
+    assert "url(" not in style
+    assert "@import" not in style
+    assert not root.find("iframe") + root.find("object") + root.find("img") + root.find("base")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:24]))
+def test_hostile_text_is_text(hostile: str) -> None:
+    made = plan(
+        update(
+            f"a/b/c@{hostile[:500]}",
+            "file",
+            {"owner": hostile, "deep": {hostile: [hostile]}},
+            {"owner": "root", "deep": {hostile: [hostile, "x"], "more": hostile}},
+            summary=hostile,
+            unknown=hostile,
+            triggered_by=(hostile[:500],),
+            reason=Reason.TRIGGERED,
+            notes=(hostile,),
+            text={hostile[:500]: TextDiff(before=hostile, after=f"{hostile}\nnew")},
+        ),
+        hosts=(host("n1", HostStatus.UNREACHABLE, hostile, guard=hostile[:500]),),
+        removals=(Removal(host=hostile[:500], steps=1, allowed=False),),
+        hooks=(PlannedHook(address=f"a/b/hook[x]@{hostile[:500]}", phase="pre", run=hostile, on="hosts"),),
+        diagnostics=(PlanDiagnostic(severity="error", summary=hostile, detail=hostile),),
+        options=PlanOptions(targets=(hostile[:500],), environment=hostile[:500]),
+    )
+    text = plan_html(made)
+    root = parse(text)
+    assert len(root.find("script")) == 2
+    assert len(root.find("style")) == 1
+    assert not root.find("img")
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200f\u2028\u202e\ufeff\ud800]", text)
+    text.encode("utf-8")
+    assert len(text) < 100_000
+    (change,) = root.find("details", "c")
+    assert printable(hostile[:12]) in change.text
+
+
+def test_data_for_the_script_cannot_end_its_element() -> None:
+    made = plan(create("a/b/c@</script><b>", "file", {"x": 1}))
+    text = plan_html(made)
+    data = next(n for n in parse(text).find("script") if n.attributes.get("type") == "application/json")
+    assert "<" not in data.text
+    assert json.loads(data.text) == [["</script><b>"]]
+
+
+def test_sensitive_values_are_nowhere() -> None:
+    made = plan(
+        update(
+            "a/b/c@n1",
+            "file",
+            {"content": HIDDEN, "mode": "0600"},
+            {"content": HIDDEN, "mode": "0600"},
+            changed=("content",),
+            sensitive=("content",),
+            text={"content": TextDiff(before="canary-before", after="canary-after")},
+        ),
+        options=PlanOptions(variables={"token": "canary-variable"}),
+    )
+    text = plan_html(made)
+    assert "canary" not in text
+    assert "(sensitive value)" in text
+    assert "token" in text
+
+
+def test_figures_agree_with_the_plan() -> None:
+    root = page(mixed())
+    assert root.one("h1").text == "Plan: 1 to add, 7 to change, 2 to destroy."
+    tiles = [" ".join(item.text.split()) for item in root.one("ul", "tiles").find("li")]
+    assert tiles == [
+        "~ 5 update",
+        "> 2 run",
+        "\u00b1 1 replace",
+        "- 1 destroy",
+        ". 1 forget",
+        "= 1 unchanged",
+    ]
+    rows = [
+        [cell.text for cell in row.find("th") + row.find("td")] for row in section(root, "radius").find("tr")
+    ]
+    assert rows == [
+        ["module", "hosts", "add", "change", "destroy", "forget", "interrupts"],
+        ["os", "1", "1", "6", "2", "1", "1 with data loss, 1 reboot"],
+        ["runtime", "1", "\u2013", "1", "\u2013", "\u2013", "1 restart"],
+        ["role", "hosts", "add", "change", "destroy", "forget", "interrupts"],
+        ["node", "1 of 5", "1", "7", "2", "1", "1 with data loss, 1 reboot, 1 restart"],
+    ]
+
+
+def test_what_destroys_and_what_interrupts_come_first() -> None:
+    made = mixed()
+    changes = section(page(made), "changes")
+    headings = [heading.children[0] for heading in changes.find("h3")]
+    assert headings == ["Destroys or replaces ", "Reboots or drains ", "Restarts ", "os "]
+    shown = [item.find("span", "p")[0].text for item in changes.find("details", "c")]
+    assert shown[:4] == ["os/disks/data", "os/files/old", "os/kernel/reboot", "runtime/containerd/service"]
+    assert sorted(shown) == sorted(change.address.partition("@")[0] for change in made.effective)
+
+
+def test_every_part_of_a_plan_is_told() -> None:
+    root = page(mixed())
+    notes = section(root, "notes").text
+    for said in ("the clock of n1 is 4 s ahead", "no route to host", "n[7,8]", "n5", "--allow-destroy n06"):
+        assert said in notes
+    assert "kubectl drain {{ host.name }}" in section(root, "hooks").text
+    assert "os/kernel/ovl \u2192 os/kernel/overlay" in section(root, "moves").text
+    assert "os/kernel/limits@n1" in section(root, "kept").text
+    assert "new disks until Friday" in section(root, "asked").text
+
+
+def test_a_changed_line_shows_what_changed_in_it() -> None:
+    made = plan(
+        update(
+            "a/b/c@n1",
+            "file",
+            {"mode": "0644"},
+            {"mode": "0600"},
+            text={"content": TextDiff(before="port = 1234 # x\nsame\n", after="port = 1299 # x\nsame\n")},
+        )
+    )
+    pre = page(made).one("details", "c").one("pre")
+    assert [(span.attributes.get("class"), span.text) for span in pre.find("span")] == [
+        ("r", "- port = 1234 # x"),
+        ("a", "+ port = 1299 # x"),
+        (None, "  same"),
+    ]
+    assert [pre.one("del").text, pre.one("ins").text] == ["34", "99"]
+
+
+def test_long_diffs_are_counted_and_a_page_has_a_budget() -> None:
+    text = "".join(f"line {number}\n" for number in range(LINES + 50))
+    changes = [
+        create(
+            f"a/b/s{number}@n1", "file", {"mode": "1"}, text={"content": TextDiff(after=f"{number}\n{text}")}
+        )
+        for number in range(200)
+    ]
+    pres = page(plan(*changes)).find("pre")
+    lengths = [len(pre.find("span")) for pre in pres]
+    assert lengths[0] == LINES + 1
+    assert lengths[-1] == LINES_BEYOND + 1
+    assert pres[0].find("span")[-1].text.strip() == "(… 51 more lines)"
+
+
+def test_identical_changes_share_a_block_and_fold_away() -> None:
+    made = fleet()
+    text = plan_html(made)
+    root = parse(text)
+    blocks = root.find("details", "c")
+    assert len(blocks) == 50
+    assert all("n[001-100]" in block.text for block in blocks)
+    assert not any("open" in block.attributes for block in blocks)
+    assert len(text) < 150_000
+
+
+def test_differing_changes_of_one_step_share_a_heading() -> None:
+    changes = [create(f"a/b/c@n{number}", "file", {"id": number}) for number in range(9)]
+    few = page(plan(*changes[:3]))
+    assert not few.find("details", "g")
+    assert len(few.find("details", "c")) == 3
+    group = page(plan(*changes)).one("details", "g")
+    assert group.find("summary")[0].text.split() == [
+        "+",
+        "a/b/c@n[0-8]",
+        "9",
+        "differing",
+        "changes:",
+        "will",
+        "be",
+        "created",
+        "id",
+    ]
+    assert len(group.find("details", "c")) == 9
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    root = page(golden("clean"))
+    assert root.one("h1").text == "No changes. Your infrastructure matches the configuration."
+    assert not root.find("form")
+    assert "Nothing is to be done." in section(root, "changes").text
+
+
+def test_a_plan_with_an_error_says_that_first() -> None:
+    root = page(golden("refused"))
+    assert root.one("h1").text == "This plan holds errors and cannot be applied."
+    assert "Error:" in section(root, "notes").text
+
+
+@pytest.mark.parametrize("action", list(ActionKind))
+def test_every_action_has_its_filter(action: ActionKind) -> None:
+    root = page(plan(update("a/b/c@n1", "file", {"x": 1}, {"x": 2}, action=action)))
+    boxes = [n.attributes["value"] for n in root.find("input") if n.attributes.get("name") == "action"]
+    assert boxes == ([] if action is ActionKind.NO_OP else [action.value])
+    assert [n.attributes["data-a"] for n in root.find("details", "c")] == boxes
