@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "state": ("kubexms.cli.state:state", "Look at the state, and repair it."),
     "runs": ("kubexms.cli.runs:runs", "Look at what earlier runs did."),
     "hosts": ("kubexms.cli.hosts:hosts", "Ask every host whether it answers, and what it is."),
+    "artifacts": ("kubexms.cli.artifacts:artifacts", "Keep the files that clusters are built from."),
     "explain": ("kubexms.cli.explain:explain", "Explain a step kind or a document, field by field."),
     "schema": ("kubexms.cli.schema:schema", "Print the JSON Schema of a document kind."),
     "completion": ("kubexms.cli.completion:completion", "Print the completion script for a shell."),

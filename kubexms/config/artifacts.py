@@ -51,7 +51,8 @@ class ArtifactSet:
         wanted = " ".join(part for part in (name, version, f"for {arch}") if part)
         there = [f"{entry.version} for {entry.arch}" for entry in self.entries if entry.name == name]
         has = f"It has {name} {', '.join(there)}." if there else f"It has nothing called {name}."
-        return self.source.document.error(("spec", "entries"), f"there is no artifact {wanted}", has)
+        detail = f"{has} `kubexms artifacts add` puts a file into it."
+        return self.source.document.error(("spec", "entries"), f"there is no artifact {wanted}", detail)
 
 
 class _NoSteps:
@@ -80,7 +81,7 @@ def load_artifacts(directory: Path) -> ArtifactSet:
     if not file.is_file():
         raise ConfigError(
             f"there are no artifacts in {display(directory)}",
-            detail=f"A directory of artifacts has the file {MANIFEST}.",
+            detail=f"A directory of artifacts has the file {MANIFEST}; `kubexms artifacts add` begins one.",
         )
     problems = Problems()
     found = Discovery(DEFAULT_KINDS, SchemaSet(_NoSteps()), problems).file(file, named=True)

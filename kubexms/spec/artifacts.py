@@ -30,25 +30,26 @@ def _inside(value: str) -> str:
 
 
 RelativeFile = Annotated[str, Field(pattern=r"^[^\x00\r\n]+$"), AfterValidator(_inside)]
-OneWord = Annotated[str, Field(pattern=r"^[^\s\x00]+$", max_length=300)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^\s/\x00]*$", max_length=200)]
+Reference = Annotated[str, Field(pattern=r"^[^\s\x00]+$", max_length=300)]
 
 
 class Artifact(FrozenModel):
     """One file: a program, a container image, a package, an archive or a Kubernetes manifest."""
 
-    name: OneWord
+    name: Word
     """What it is, as upstream calls it: `kubeadm`, `kube-apiserver`, `containerd`."""
     kind: Literal["binary", "image", "package", "archive", "manifest"]
     """What kind of file it is; an `image` is an OCI archive."""
-    version: OneWord
+    version: Word
     """As upstream writes it: `v1.20.2`, `3.4.13-0`."""
-    arch: OneWord = ANY_ARCH
+    arch: Word = ANY_ARCH
     """The machine that it is for, as Go calls it: `amd64`, `arm64`; `all` fits every one."""
     file: RelativeFile
     """Where it is, relative to the manifest."""
     sha256: Sha256
     """The SHA-256 digest of the file, in hexadecimal."""
-    ref: OneWord | None = None
+    ref: Reference | None = None
     """The full name of an image, with registry and tag: `registry.k8s.io/pause:3.9`."""
     digest: Annotated[str, Field(pattern=_DIGEST)] | None = None
     """The digest of an image, `sha256:…`, which containerd shows once it is imported."""
@@ -72,7 +73,7 @@ class ArtifactsSpec(FrozenModel):
     """The files of a directory that clusters are built from, so that no host needs the internet."""
 
     entries: tuple[Artifact, ...]
-    """One entry per file."""
+    """One entry per file; `kubexms artifacts add` writes them."""
 
     @model_validator(mode="after")
     def _no_entry_twice(self) -> Self:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import platform
 import shutil
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from kubexms.services.artifacts import Named, add
 from tests.e2e.cluster import images
 from tests.e2e.testbed import missing as hosts_missing
 from tests.e2e.testbed.cache import building, cache_root, ensure_images, locked, script
@@ -88,32 +88,19 @@ def _compile(programs: Path) -> None:
 
 
 def _collect(programs: Path, out: Path) -> None:
-    entries = []
-    (out / "bin").mkdir()
-    (out / "images").mkdir()
-    for name in BINARIES:
-        shutil.copy2(programs / "bin" / name, out / "bin" / name)
-        entries.append(_entry(out, name, "binary", VERSION, f"bin/{name}"))
-    shutil.copy2(programs / "crictl", out / "bin/crictl")
-    entries.append(_entry(out, "crictl", "binary", "v1.20.0", "bin/crictl"))
+    add(out, [programs / "bin" / name for name in BINARIES], Named(version=VERSION))
+    add(out, [programs / "crictl"], Named(version="v1.20.0"))
     built = ensure_images()
     packages = [found for name in _PACKAGES for found in sorted(built.repo.glob(f"{name}_*.deb"))]
-    scratch = out / "scratch"
-    with images.unpacked(built.base, packages, scratch) as root:
+    with (
+        TemporaryDirectory(dir=cache_root(), prefix="new-") as scratch,
+        images.unpacked(built.base, packages, Path(scratch)) as root,
+    ):
         for name, version, layer, config in _layers(programs, root):
             place = "docker.io/library" if name == "busybox" else REGISTRY
-            reference = f"{place}/{name}:{version}"
-            images.write(out / "images" / f"{name}.tar", reference, layer, config)
-            entry = _entry(out, name, "image", version, f"images/{name}.tar")
-            entries.append(entry | {"ref": reference, "digest": _image_digest(out / entry["file"])})
-    shutil.rmtree(scratch)
-    document = {
-        "apiVersion": "kubexms.io/v1alpha1",
-        "kind": "Artifacts",
-        "metadata": {"name": "kubernetes-1.20.2"},
-        "spec": {"entries": entries},
-    }
-    (out / "artifacts.yaml").write_text(json.dumps(document, indent=2) + "\n")
+            archive = Path(scratch) / f"{name}.tar"
+            images.write(archive, f"{place}/{name}:{version}", layer, config)
+            add(out, [archive], Named())
 
 
 def _layers(programs: Path, root: Path) -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
@@ -126,19 +113,6 @@ def _layers(programs: Path, root: Path) -> Iterator[tuple[str, str, bytes, dict[
     yield "coredns", "1.7.0", coredns, {"Entrypoint": ["/coredns"]}
     yield "etcd", "3.4.13-0", images.etcd(root), {}
     yield "busybox", "1.35", images.busybox(root), {"Cmd": ["/bin/sh"]}
-
-
-def _entry(out: Path, name: str, kind: str, version: str, file: str) -> dict[str, Any]:
-    with (out / file).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"name": name, "kind": kind, "version": version, "arch": "amd64", "file": file, "sha256": digest}
-
-
-def _image_digest(archive: Path) -> str:
-    with tarfile.open(archive) as tar:
-        index = tar.extractfile("index.json")
-        assert index is not None
-        return str(json.load(index)["manifests"][0]["digest"])
 
 
 def _digest(*inputs: Path) -> str:
