@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from kubexms.executor.context import NEVER
 from kubexms.plan.planner import Planned, Planner
 from kubexms.plan.rendered import Instance
 from kubexms.plan.working import PlannedStep
-from kubexms.runtime.facts import FACTS, VOLATILE, parse_facts
+from kubexms.runtime.facts import FACTS, lasting, parse_facts
 from kubexms.runtime.protocol import Action, Connection, Exchange, RunIdentity
 
 HOST_LOCK_WAIT = 30.0
@@ -85,10 +86,10 @@ class RunHosts:
 
     def _ask_facts(self, host: HostRun) -> None:
         look = Exchange("facts", (FACTS,), Action(":"), expect=NEVER, verify=False)
+        asked = time.time()
         outcome = host.connection.act(look)
         if outcome.before and outcome.before[0].records:
-            told = parse_facts(outcome.before[0].records[0])
-            host.facts = {name: value for name, value in told.items() if name not in VOLATILE}
+            host.facts = lasting(parse_facts(outcome.before[0].records[0]), asked, time.time())
             with self._render:
                 self._planner.scopes.learn(host.name, host.facts)
 

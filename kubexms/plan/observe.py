@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from kubexms.errors import ConnectionFailed
 from kubexms.plan.questions import Questions, Seen, read
-from kubexms.runtime.facts import FACTS, VOLATILE, parse_facts
+from kubexms.runtime.facts import FACTS, lasting, parse_facts
 from kubexms.runtime.owners import OWNERS, parse_owners
 from kubexms.runtime.protocol import GuardMode, ReadOnlyConnection
 
@@ -107,6 +107,7 @@ def _first(connector: Connector, host: str, questions: Questions, deadline: floa
     answer = HostAnswer(host)
     connection = connector.readonly(host)
     began = time.monotonic()
+    asked = time.time()
     try:
         reply = connection.ask((FACTS, OWNERS, *questions.fragments), deadline=deadline)
     except ConnectionFailed as error:
@@ -116,8 +117,7 @@ def _first(connector: Connector, host: str, questions: Questions, deadline: floa
         answer.complete = all(item.failure is None for item in reply.answers)
         facts, owners, *rest = reply.answers
         if facts.records:
-            told = parse_facts(facts.records[0])
-            answer.facts = {name: value for name, value in told.items() if name not in VOLATILE}
+            answer.facts = lasting(parse_facts(facts.records[0]), asked, time.time())
         if owners.records:
             answer.owners = parse_owners(owners.records[0])
         answer.seen = read(questions, rest)

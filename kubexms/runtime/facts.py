@@ -13,7 +13,7 @@ Shape of `parse_facts` (JSON-able; a key is missing where the host did not tell)
     user, home: str; uid: int        shell: dash|bash|busybox|sh
     tools: {name: bool}              time: seconds since the epoch, on the host
 
-`time` is for the clock's skew only; it changes at every look (`VOLATILE`). Loopback and link-local
+`time` changes at every look (`VOLATILE`); `lasting` makes `clock_skew` of it. Loopback and link-local
 addresses are not listed in `addresses`.
 """
 
@@ -93,6 +93,21 @@ def parse_facts(record: Record) -> dict[str, JsonValue]:
     _integer(facts, "cpus", str(_cpu_list(raw.get("cpus", "0"))), 1)
     version = re.search(r"\d+", raw.get("systemd", ""))
     _integer(facts, "systemd", version.group() if version else None, 1)
+    return facts
+
+
+def lasting(told: Mapping[str, JsonValue], asked: float, answered: float) -> dict[str, JsonValue]:
+    """The facts that are compared and kept: without `VOLATILE` ones, with `clock_skew` instead of `time`.
+
+    `asked` and `answered` are the controller's clock around the question, in seconds since the epoch.
+    `clock_skew` is how many seconds the host's clock is ahead (negative: behind), 0 where the time that
+    asking took explains the difference, and in steps of ten, so that it is the same at the next look.
+    """
+    facts = {name: value for name, value in told.items() if name not in VOLATILE}
+    time = told.get("time")
+    if isinstance(time, int):
+        ahead, behind = max(0.0, time - answered), max(0.0, asked - 1 - time)
+        facts["clock_skew"] = 10 * round((ahead - behind) / 10)
     return facts
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from kubexms.runtime.connect import open_readonly
-from kubexms.runtime.facts import FACTS, VOLATILE, parse_facts
+from kubexms.runtime.facts import FACTS, VOLATILE, lasting, parse_facts
 from kubexms.runtime.owners import OWNERS, parse_owners
 from kubexms.runtime.protocol import Record
 from kubexms.runtime.target import HostTarget
@@ -47,6 +49,19 @@ def test_a_whole_host() -> None:
     assert facts["package_manager"] == "apt"
     assert facts["tools"] == {"apt-get": True, "dnf": False, "yum": False, "sudo": True}
     json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    ("told", "skew"),
+    [(1000, 0), (1007, 0), (999, 0), (1012, 0), (1047, 40), (930, -70), (1700000000, 1699998990)],
+)
+def test_a_clock_is_wrong_by_more_than_asking_took(told: int, skew: int) -> None:
+    facts = lasting({"time": told, "cpus": 2}, asked=1000.4, answered=1007.9)
+    assert facts == {"cpus": 2, "clock_skew": skew}
+
+
+def test_no_clock_no_skew() -> None:
+    assert lasting({"cpus": 2}, 0.0, 1.0) == {"cpus": 2}
 
 
 def test_operating_systems() -> None:
