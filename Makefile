@@ -1,6 +1,7 @@
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
 # make test-all   the same and the slow ones
+# make review     programs of others that the tests let read plans; part of make test
 # make unit       only what needs no host, no root and no network
 # make lint types architecture   the static gates
 # make schemas    regenerate schemas/ and docs/reference from the models
@@ -11,12 +12,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 BENCH := .bench-venv
+REVIEW := .review-venv
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 PIP := -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help venv demo test test-all unit prepare prepare-cluster lint format types architecture schemas bench lock clean
+.PHONY: help venv demo test test-all unit prepare prepare-cluster lint format types architecture schemas bench review lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -49,10 +51,10 @@ prepare: $(STAMP)
 prepare-cluster: prepare
 	@bash tests/e2e/cluster/prepare.sh $(BIN)/python
 
-test: prepare
+test: prepare $(REVIEW)/.stamp
 	@$(PYTEST) -m "not slow"
 
-test-all: prepare
+test-all: prepare $(REVIEW)/.stamp
 	@$(PYTEST)
 
 unit: $(STAMP)
@@ -80,6 +82,15 @@ schemas: $(STAMP)
 bench: prepare $(BENCH)/.stamp
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m benchmarks
 
+# Readers of plans that are not kubexms; without them the tests that need them are skipped.
+review: $(REVIEW)/.stamp
+
+$(REVIEW)/.stamp: requirements-review.lock
+	@echo "making $(REVIEW)"
+	@$(PYTHON) -m venv --clear $(REVIEW)
+	@$(REVIEW)/bin/python $(PIP) install --require-hashes -r requirements-review.lock
+	@touch $@
+
 $(BENCH)/.stamp: requirements-bench.lock
 	@echo "making $(BENCH)"
 	@$(PYTHON) -m venv --clear $(BENCH)
@@ -90,7 +101,8 @@ lock: $(STAMP)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --extra bench pyproject.toml -o requirements-bench.lock
+	$(COMPILE) --extra review pyproject.toml -o requirements-review.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(REVIEW) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ LOCKS = {
     "requirements.lock": [],
     "requirements-dev.lock": ["test", "dev"],
     "requirements-bench.lock": ["bench"],
+    "requirements-review.lock": ["review"],
 }
 
 
