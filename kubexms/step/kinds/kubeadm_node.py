@@ -155,6 +155,11 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
                 f"this host is a member of another cluster ({whose}), not of {spec.cluster} "
                 f"(https://{spec.endpoint}); if it may leave that one, run `kubeadm reset` there first"
             )
+        if status == "broken":
+            return (
+                "this host holds parts of a control plane, and files of it are missing: restore them, or run "
+                "`kubeadm reset` there if its data is of no use"
+            )
         if status == "leftover":
             return "/var/lib/etcd holds the data of a control plane that is no more: move it away first"
         return None
@@ -206,7 +211,9 @@ done
 
 
 def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
-    """Whether the host says that it is another cluster's: by its own record, else by its kubelet's API."""
+    """Whether the host says that it is another cluster's: by the CA, its own record, or its kubelet's API."""
+    if found.stranger:
+        return True
     if found.cluster:
         return found.cluster != spec.cluster
     return found.status == "member" and found.server != f"https://{spec.endpoint}"

@@ -39,7 +39,8 @@ class PodNetworkSpec(StepArgs):
 
     Nodes must reach each other without a router between them. What part a node has, and which other
     nodes there are, is read from the API with the node's own credentials. When one comes or goes, every
-    node has something to do, and the plan names those to which the route is missing.
+    node has something to do, and the plan names those to which the route is missing. A route to a node that
+    has gone leads nowhere and does no harm: it goes with the next change.
     """
 
     node_name: NodeName
@@ -93,9 +94,8 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
         attributes: dict[str, JsonValue] = {
             "configuration": found.configuration,
             "missing": list[JsonValue](_missing(spec, found)),
-            "stale": list[JsonValue](sorted(found.routes - set(wanted.values()))),
             "masquerade": found.masquerade,
-            "atBoot": found.boot == frozenset(wanted.values()) and found.enabled,
+            "atBoot": found.boot >= frozenset(wanted.values()) and found.enabled,
         }
         extra: dict[str, JsonValue] = {"podCidr": found.nodes.get(spec.node_name, ("", ""))[0]}
         return Observation.present(attributes, extra)
@@ -104,7 +104,6 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
         return {
             "configuration": "as specified",
             "missing": [],
-            "stale": [],
             "masquerade": spec.masquerade,
             "atBoot": True,
         }

@@ -59,10 +59,10 @@ def council(context: StepContext, names: Sequence[str], *, first: bool = False) 
             continue
         if isinstance(told, str):
             silent.append(f"{name}: {told}")
-        elif told.status in ("absent", "leftover"):
+        elif told.status == "absent":
             absent.append(name)
-        elif told.status == "partial":
-            unready.append(f"{name} is only partly set up")
+        elif told.status != "member":
+            unready.append(f"{name} is only partly a member ({told.status})")
         elif told.ready:
             ready.append(Member(peer, told))
             if first:

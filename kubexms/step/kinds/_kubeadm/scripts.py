@@ -58,10 +58,13 @@ own=OWN
 command -v kubeadm >/dev/null || { echo 'kubeadm is not installed on this host' >&2; exit 1; }
 conf=/etc/cni/net.d/10-kubexms.conflist
 bridge=$(sed -n 's/.*"bridge": *"\([^"]*\)".*/\1/p' "$conf" 2>/dev/null | head -n 1)
+data=$(sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' /etc/kubernetes/manifests/etcd.yaml 2>/dev/null | head -n 1)
+if [ -z "$data" ] && [ -e "$own/unfinished" ]; then data=/var/lib/etcd; fi
 mkdir -p -m 0700 "$own"
 echo reset >"$own/unfinished"
-# the member is out of etcd already, or it is the last one
+# the member is out of etcd already, or it is the last one; the phase would try to reach the others again
 kubeadm reset --force --skip-phases remove-etcd-member SOCKET
+[ -z "$data" ] || rm -rf -- "$data/member"
 # kubeadm leaves the network as it is; of that only what Kubernetes and this tool have made goes
 rm -f "$conf"
 if [ -n "$bridge" ]; then

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kubexms.runtime.protocol import Answer, Fragment
 from kubexms.step.shell import quote
 
-Status: TypeAlias = Literal["absent", "partial", "member", "leftover"]
+Status: TypeAlias = Literal["absent", "partial", "member", "broken", "leftover"]
+"""`partial`: kubeadm was cut off, or half of a worker is there: nothing is lost by a reset. `broken`: a
+control plane that lacks files, which only a person may reset. `leftover`: nothing but etcd's data. A member
+that lost the manifest of its API server is still a member."""
 
 OWN = "/var/lib/kubexms/kubeadm"
 """Where a host keeps whose member it is (`node`), and that kubeadm has begun and not ended (`unfinished`)."""
@@ -61,7 +63,12 @@ case $t in
   a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o name 2>&1)
   case $? in
   0) say 'registered yes' ;;
-  *) case $a in *NotFound*) say 'registered no' ;; *) say 'registered unknown' ;; esac ;;
+  *)
+    case $a in
+    *NotFound*) say 'registered no' ;;
+    *'unknown authority'*) say 'registered stranger' ;;
+    *) say 'registered unknown' ;;
+    esac ;;
   esac ;;
 esac
 """
@@ -95,30 +102,40 @@ class Survey:
     """Whether the API knows the node; None: it did not say."""
     ready: bool = False
     """A control plane whose own API server is ready."""
-    words: Mapping[str, str] = field(default_factory=dict)
+    stranger: bool = False
+    """The API has another CA than the one that the kubelet trusts."""
+
+    @property
+    def plane(self) -> bool:
+        """Whether there is anything of a control plane, so that a reset could lose a cluster's data."""
+        return self.role == "control-plane" or any(
+            name in ("admin.conf", "etcd data") or name.startswith("manifests/") for name in self.files
+        )
 
     @property
     def found_role(self) -> str:
-        """What the host's files make of it."""
-        return "control-plane" if "manifests/kube-apiserver.yaml" in self.files else "worker"
+        """What the host was made, or what its files make of it."""
+        return self.role or ("control-plane" if "manifests/kube-apiserver.yaml" in self.files else "worker")
 
     @property
     def status(self) -> Status:
-        """Absent, member, or something between that a reset must clear away."""
+        """See `Status`."""
         if self.unfinished:
             return "partial"
         present = self.files - {"kubelet configuration"}
-        if not present:
+        if not present and not self.node:
             return "absent"
-        if present == {"etcd data"}:
+        if present == {"etcd data"} and not self.node:
             return "leftover"
         needed = {"kubelet.conf", "pki/ca.crt"}
-        if self.found_role == "control-plane":
-            needed |= {f"manifests/kube-{name}.yaml" for name in ("controller-manager", "scheduler")}
+        if not self.node and self.plane:
+            needed |= {
+                f"manifests/kube-{name}.yaml" for name in ("apiserver", "controller-manager", "scheduler")
+            }
             needed |= {"admin.conf"}
         if needed <= present and "bootstrap-kubelet.conf" not in present and self.server:
             return "member"
-        return "partial"
+        return "broken" if self.plane else "partial"
 
 
 def question(node: str | None = None, *, ready: bool = False) -> str:
@@ -163,5 +180,5 @@ def read(text: str) -> Survey:
         ca=words.get("ca", ""),
         registered={"yes": True, "no": False}.get(words.get("registered", "")),
         ready="ready" in words,
-        words=words,
+        stranger=words.get("registered") == "stranger",
     )
