@@ -26,6 +26,7 @@ The tree::
     +-- StateError                the state cannot be read or written
     |   +-- StateLocked           another run holds the state's lock
     |   +-- StateVersionError     written by a newer kubexms
+    +-- OutputError               a report could not be written or delivered
     +-- Interrupted               the user asked to stop; the state says what was done
 
 Programming mistakes stay what they are (`TypeError`, `AssertionError`): they are
@@ -144,6 +145,10 @@ class StateLocked(StateError):
 
 class StateVersionError(StateError):
     """The state was written by a newer kubexms."""
+
+
+class OutputError(KubexmsError):
+    """A report could not be written or delivered; what it reports on is unharmed."""
 
 
 class Interrupted(KubexmsError):

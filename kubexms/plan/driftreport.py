@@ -35,6 +35,8 @@ class DriftReport:
     """Host -> why it is left alone."""
     applying: Mapping[str, str] = field(default_factory=dict)
     """Host -> the run that was changing it meanwhile: what it looks like half-way is not drift."""
+    hosts: tuple[str, ...] = ()
+    """Every host that this was about, sorted."""
     steps: tuple[str, ...] = ()
     """Every address that was applied and can be compared, on all hosts, sorted."""
     since: Mapping[str, datetime] = field(default_factory=dict)

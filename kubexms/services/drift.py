@@ -69,6 +69,7 @@ def report_of(project: Project, prepared: Prepared, started: datetime) -> DriftR
         untracked=untracked,
         unknown={a: why for a, why in sorted(unknown.items()) if chosen is None or a in chosen},
         maintenance={h.name: h.error for h in plan.hosts if h.status is HostStatus.MAINTENANCE},
+        hosts=tuple(report.name for report in plan.hosts),
         steps=tuple(sorted(a for a in entries if a not in silent and (chosen is None or a in chosen))),
         facts_at=_old_facts(planned),
         project=plan.project,

@@ -8,7 +8,7 @@ skip() { echo "tests on real hosts will be skipped: $1"; exit 0; }
 [ "$(id -u)" = 0 ] || skip "they need root (namespaces, mounts, systemd-nspawn)"
 
 packages="openssh-server openssh-client systemd-container debootstrap iproute2 procps sudo dash bash kmod
-    nftables iptables dpkg-dev ca-certificates util-linux"
+    nftables iptables dpkg-dev ca-certificates util-linux prometheus"
 if command -v apt-get >/dev/null; then
     absent=
     for package in $packages; do
