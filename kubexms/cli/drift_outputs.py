@@ -37,6 +37,9 @@ _OPTIONS = (
         help="Write metrics for the textfile collector of Prometheus' node_exporter.",
     ),
     click.option(
+        "--html", "html_files", multiple=True, metavar="FILE", help="Write one page that needs no other."
+    ),
+    click.option(
         "--webhook",
         "webhooks",
         multiple=True,
@@ -61,6 +64,7 @@ class DriftOutputs:
     json_files: tuple[str, ...] = ()
     junit_files: tuple[str, ...] = ()
     metrics_files: tuple[str, ...] = ()
+    html_files: tuple[str, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     webhook_always: bool = False
 
@@ -111,6 +115,26 @@ class DriftOutputs:
             from kubexms.views.drift_metrics import drift_metrics
 
             yield from ((name, drift_metrics) for name in self.metrics_files)
+        if self.html_files:
+            from kubexms.views.html import drift_html
+
+            yield from (
+                (name, lambda report: drift_html(report, title=_title(report))) for name in self.html_files
+            )
+
+
+def _page(report: DriftReport) -> str:
+    from kubexms.views.html.drift import drift_html
+    from kubexms.views.moments import moment
+
+    title = " / ".join(part for part in (report.project, report.workspace) if part)
+    facts = {
+        "looked at": moment(report.started),
+        "took": f"{report.seconds:.1f} s",
+        "steps compared": str(len(report.looked_at)),
+        "kubexms": report.tool_version,
+    }
+    return drift_html(report, facts=facts, title=title)
 
 
 def output_files(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,7 +142,7 @@ def output_files(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(*args: Any, **options: Any) -> Any:
-        names = ("json_files", "junit_files", "metrics_files", "webhook_always")
+        names = ("json_files", "junit_files", "metrics_files", "html_files", "webhook_always")
         given = {name: options.pop(name) for name in names}
         for name in given["metrics_files"]:
             if not name.endswith(".prom"):

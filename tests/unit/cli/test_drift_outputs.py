@@ -19,9 +19,12 @@ from tests.unit.runtime.test_webhook import Server
 from tests.unit.services.drifting import Drifting
 
 Capture = pytest.CaptureFixture[str]
-DRIFTED = DriftReport(
-    drifted=(update("a/b/c@n1", "file", {"x": 1}, {"x": 2}),), hosts=("n1",), workspace="prod"
-)
+CHANGE = update("a/b/c@n1", "file", {"x": 1}, {"x": 2})
+DRIFTED = DriftReport(drifted=(CHANGE,), hosts=("n1",), workspace="prod")
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 @pytest.fixture
@@ -34,8 +37,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def test_any_number_of_reports_in_one_run(tmp_path: Path, capsys: Capture) -> None:
     names = ["--json", "a.json", "--json", "b.json", "--junit", "c.xml", "--metrics", "d.prom"]
+    names += ["--html", "e.html"]
     assert run(FakeServices(report=DRIFTED), "-C", str(tmp_path), "drift", *names) == 2
-    assert names_in(tmp_path) == ["a.json", "b.json", "c.xml", "d.prom"]
+    assert names_in(tmp_path) == ["a.json", "b.json", "c.xml", "d.prom", "e.html"]
+    assert (tmp_path / "e.html").read_text().startswith("<!")
     assert json.loads((tmp_path / "a.json").read_text())["exit_code"] == 2
     assert (tmp_path / "c.xml").read_text().startswith("<?xml")
     assert "kubexms_drift_steps" in (tmp_path / "d.prom").read_text()
@@ -154,7 +159,7 @@ def test_a_secret_that_is_not_there_costs_its_webhook_alone(
 def test_no_secret_is_in_any_report_history_or_error(here: Drifting, server: Server, capfd: Capture) -> None:
     (here.target / "a").write_text("hunter3-observed\n")
     server.answers = [(401, {})]
-    files = ["--json", "x.json", "--junit", "x.xml", "--metrics", "x.prom"]
+    files = ["--json", "x.json", "--junit", "x.xml", "--metrics", "x.prom", "--html", "x.html"]
     header = "Authorization=Bearer {env: TOKEN}"
     hooks = ["--webhook", f"{server.url}/{{env: TOKEN}}", "--webhook-header", header, "--webhook", server.url]
     assert drift(here, "--verbose", *files, *hooks, TOKEN="canary-token") == 2
@@ -162,7 +167,7 @@ def test_no_secret_is_in_any_report_history_or_error(here: Drifting, server: Ser
     assert main(["-C", str(here.root), "runs", "list", "--json"], app=App(environ=here.environ)) == 0
     said = capfd.readouterr()
     everything = [said.out, said.err, *(body.decode() for _, _, body in server.requests)]
-    everything += [(here.root / name).read_text() for name in ("x.json", "x.xml", "x.prom")]
+    everything += [(here.root / name).read_text() for name in ("x.json", "x.xml", "x.prom", "x.html")]
     everything += [
         path.read_bytes().decode("latin-1") for path in (here.root / "state").glob("*") if path.is_file()
     ]
