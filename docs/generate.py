@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kubexms.config.documents import DEFAULT_KINDS
+from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.spec.pipeline import COMMON_STEP_FIELDS, StepSpec
 from kubexms.step.contract import StepExecutor
 from kubexms.step.registry import BUILT_IN, Registry, default_registry
@@ -85,7 +85,7 @@ def _documents() -> str:
     ]
     lines += ["Every document has `apiVersion: kubexms.io/v1alpha1`, `kind`, `metadata.name` and `spec`.", ""]
     shown: set[str] = set()
-    for kind in DEFAULT_KINDS:
+    for kind in DOCUMENT_KINDS:
         schema = kind.model.model_json_schema(by_alias=True)
         lines += [f"## {kind.name}", "", *_prose(kind.summary), ""]
         lines += _table(schema.get("properties", {}), schema)

@@ -76,10 +76,11 @@ def _kind(registry: Registry, name: str) -> Explained | None:
 
 def _document(registry: Registry, name: str) -> Explained | None:
     """A document is explained from its `spec` on: the rest is the same for all."""
-    from kubexms.config.documents import DEFAULT_KINDS, SchemaSet
+    from kubexms.builder.kinds import DOCUMENT_KINDS
+    from kubexms.config.documents import SchemaSet
     from kubexms.views.explain import Explained
 
-    for kind in DEFAULT_KINDS:
+    for kind in DOCUMENT_KINDS:
         if kind.name.lower() == name.lower():
             schema = SchemaSet(registry).document(kind)
             spec = {**schema["properties"]["spec"], "$defs": schema["$defs"]}

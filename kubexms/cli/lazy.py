@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "hosts": ("kubexms.cli.hosts:hosts", "Ask every host whether it answers, and what it is."),
     "artifacts": ("kubexms.cli.artifacts:artifacts", "Keep the files that clusters are built from."),
     "explain": ("kubexms.cli.explain:explain", "Explain a step kind or a document, field by field."),
+    "build": ("kubexms.cli.build:build", "Print the pipeline that a Cluster document stands for."),
     "schema": ("kubexms.cli.schema:schema", "Print the JSON Schema of a document kind."),
     "completion": ("kubexms.cli.completion:completion", "Print the completion script for a shell."),
     "version": ("kubexms.cli.version:version", "Print the version."),

@@ -30,6 +30,10 @@ class Services(Protocol):
         """Warnings of a project that loads."""
         ...
 
+    def build(self, project: Project, name: str | None) -> str:
+        """What Cluster documents stand for, as YAML."""
+        ...
+
     def plan(
         self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False
     ) -> Plan:
@@ -87,6 +91,12 @@ class InstalledServices:
         from kubexms.services.validate import validate
 
         return validate(project)
+
+    def build(self, project: Project, name: str | None) -> str:
+        """What Cluster documents stand for, as YAML."""
+        from kubexms.services.building import built
+
+        return built(project, name)
 
     def plan(
         self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False

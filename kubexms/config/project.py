@@ -55,6 +55,8 @@ class LoadedProject:
     warnings: tuple[Diagnostic, ...] = ()
     documents: tuple[Validated, ...] = field(default=(), repr=False)
     """As they were read."""
+    built: tuple[Written, ...] = field(default=(), repr=False)
+    """The pipelines that documents of other kinds stand for."""
 
 
 def load_project(
@@ -102,7 +104,7 @@ def load_project(
     problems.extend(check(pipeline, scopes, hosts, roles, merging.sources))
     problems.raise_errors()
     return _loaded(
-        root, selection, environment, pipeline, scopes, chosen, hosts, merging.sources, problems, documents
+        root, selection, environment, pipeline, scopes, chosen, hosts, merging, problems, documents
     )
 
 
@@ -114,7 +116,7 @@ def _loaded(
     scopes: Mapping[str, ModuleScope],
     chosen: Sequence[Validated],
     hosts: tuple[Host, ...],
-    sources: SourceMap,
+    merging: _Merging,
     problems: Problems,
     documents: Sequence[Validated],
 ) -> LoadedProject:
@@ -127,9 +129,10 @@ def _loaded(
         pipeline=pipeline,
         scopes=scopes,
         inventory=Inventory(name="+".join(item.name for item in chosen) or "none", hosts=hosts),
-        sources=sources,
+        sources=merging.sources,
         warnings=problems.warnings,
         documents=tuple(documents),
+        built=tuple(merging.built),
     )
 
 
@@ -152,12 +155,14 @@ class _Merging:
         self._run_command = run_command
         self._untrusted = untrusted
         self.sources = SourceMap()
+        self.built: list[Written] = []
 
     def merge(
         self, documents: Sequence[Validated], given: Mapping[str, GivenValue]
     ) -> tuple[PipelineSpec, dict[str, ModuleScope]]:
         """The merged pipeline, and a scope per module."""
         written = list(pipelines(documents, self._build))
+        self.built = [item for item in written if item.document.kind.build is not None]
         variables = self._variables(written, given)
         expansion = Expansion(self._discovery, self._problems, self.sources)
         modules: list[ModuleSpec] = []

@@ -8,15 +8,17 @@ import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from kubexms.config.documents import DEFAULT_KINDS, DocumentKinds, KindCatalog, SchemaSet
+from kubexms.config.documents import DocumentKinds, KindCatalog, SchemaSet
 
 DIRECTORY = Path("schemas")
 REGISTRY = "kubexms.step.registry:default_registry"
-"""Where the step kinds come from; named rather than imported, since documents know no step kinds."""
+KINDS = "kubexms.builder.kinds:DOCUMENT_KINDS"
+"""Where the kinds of steps and documents come from; named rather than imported, since they lie above."""
 
 
-def schema_texts(catalog: KindCatalog, kinds: DocumentKinds = DEFAULT_KINDS) -> dict[str, str]:
+def schema_texts(catalog: KindCatalog) -> dict[str, str]:
     """File name to content, for every kind of document."""
+    kinds: DocumentKinds = pkgutil.resolve_name(KINDS)
     schemas = SchemaSet(catalog)
     return {
         f"{kind.name.lower()}.json": json.dumps(schemas.published(kind), indent=2, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.targets import connection_target
@@ -170,6 +171,7 @@ def open_project(settings: Settings, *, registry: Registry | None = None, writes
         environ=settings.environ,
         registry=registry,
         run_command=run_local_command,
+        kinds=DOCUMENT_KINDS,
         untrusted=settings.untrusted,
     )
     if writes:

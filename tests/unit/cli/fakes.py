@@ -73,6 +73,9 @@ class FakeServices:
     def validate(self, project: Project) -> tuple[Diagnostic, ...]:
         return self.warnings
 
+    def build(self, project: Project, name: str | None) -> str:
+        return f"# {name}\n"
+
     def plan(
         self, project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False
     ) -> Plan:

@@ -16,9 +16,10 @@ import click
 import pytest
 import yaml
 
+from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.cli.main import main as _main  # noqa: F401  # the module must be importable as the command is
 from kubexms.config.discover import Discovery
-from kubexms.config.documents import DEFAULT_KINDS, SchemaSet
+from kubexms.config.documents import SchemaSet
 from kubexms.config.problems import Problems
 from kubexms.config.project import load_project
 from kubexms.errors import ConfigError
@@ -46,7 +47,12 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
         if any(word in text for word in OUTSIDE):
             _read_only(tmp_path / "page.yaml")
             return
-        load_project(tmp_path, registry=default_registry(plugins=False), run_command=run_local_command)
+        load_project(
+            tmp_path,
+            registry=default_registry(plugins=False),
+            run_command=run_local_command,
+            kinds=DOCUMENT_KINDS,
+        )
     except ConfigError as error:
         pytest.fail("\n".join(f"{item.summary} {item.detail}" for item in error.diagnostics))
 
@@ -55,7 +61,7 @@ def _read_only(path: Path) -> None:
     """Read and validate, without what the documents need of the world around them."""
     problems = Problems()
     schemas = SchemaSet(default_registry(plugins=False))
-    assert Discovery(DEFAULT_KINDS, schemas, problems).files([path])
+    assert Discovery(DOCUMENT_KINDS, schemas, problems).files([path])
     problems.raise_errors()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.config.project import load_project
 from kubexms.runtime.connect import run_local_command
 from kubexms.step.registry import default_registry
@@ -18,7 +19,12 @@ PROJECTS = sorted(path.parent for path in EXAMPLES.glob("*/pipeline.yaml"))
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 def test_loads(project: Path) -> None:
-    loaded = load_project(project, registry=default_registry(plugins=False), run_command=run_local_command)
+    loaded = load_project(
+        project,
+        registry=default_registry(plugins=False),
+        run_command=run_local_command,
+        kinds=DOCUMENT_KINDS,
+    )
     assert loaded.inventory.hosts
     assert loaded.pipeline.modules
 

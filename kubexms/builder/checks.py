@@ -1,0 +1,120 @@
+"""What a cluster document can get wrong as a whole: told at plan time, with file, line and column."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+
+from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
+from kubexms.builder.hostchecks import host_problems
+from kubexms.builder.networkchecks import network_problems
+from kubexms.builder.places import wrong
+from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.topology import Topology, endpoint_of, is_address
+from kubexms.builder.versions import NEWEST, OLDEST, Version
+from kubexms.config.documents import Building
+from kubexms.config.suggest import hint
+from kubexms.diagnostics import Diagnostic
+from kubexms.spec.cluster import ClusterSpec, NodeSettings
+
+
+def checked(building: Building) -> ClusterPlan | None:
+    """The cluster with what follows from its document, or None: then the problems say why."""
+    spec = building.spec
+    assert isinstance(spec, ClusterSpec)
+    problems = building.problems
+    before = problems.count
+    topology = Topology.of(building.hosts)
+    version = Version.parse(spec.kubernetes.version)
+    problems.extend(_version(building, version))
+    problems.extend(host_problems(building, topology))
+    problems.extend(_endpoint(building, spec, topology))
+    problems.extend(network_problems(building, spec, topology))
+    problems.extend(_nodes(building, spec, topology))
+    artifacts = read_artifacts(building, spec, version)
+    endpoint = endpoint_of(spec, topology)
+    if problems.count > before or endpoint is None:
+        return None
+    plan = ClusterPlan(building.name, spec, version, topology, endpoint, artifacts, _settings(spec, topology))
+    problems.extend(artifact_problems(plan))
+    return plan if problems.count == before else None
+
+
+def _version(building: Building, version: Version) -> Iterator[Diagnostic]:
+    place = ("spec", "kubernetes", "version")
+    if version.release < OLDEST:
+        summary = f"Kubernetes {version} is too old"
+        yield wrong(building, place, summary, f"The oldest that can be set up is {OLDEST[0]}.{OLDEST[1]}.")
+        return
+    if version.release > NEWEST:
+        summary = f"Kubernetes {version} is newer than this version of kubexms knows"
+        yield building.document.warning(place, summary, f"It is set up as {NEWEST[0]}.{NEWEST[1]} is.")
+
+
+def _endpoint(building: Building, spec: ClusterSpec, topology: Topology) -> Iterator[Diagnostic]:
+    given = spec.endpoint
+    place = ("spec", "endpoint")
+    if given.address is not None and not is_address(given.address):
+        yield wrong(
+            building, (*place, "address"), f"'{given.address}' is no IPv4 address", "A name goes into 'host'."
+        )
+        return
+    serving = topology.load_balancers or topology.control_planes
+    what = "load balancers" if topology.load_balancers else "control planes"
+    if len(serving) > 1 and given.host is None:
+        yield wrong(
+            building,
+            (*place, "host"),
+            f"{len(serving)} {what} need an endpoint",
+            "Name in endpoint.host what leads to them: an address that moves between them, or a name. "
+            "Or give one host the role load-balancer.",
+        )
+    named = given.host is not None and not is_address(given.host) and given.resolve
+    if named and given.address is None and len(serving) > 1:
+        yield wrong(
+            building,
+            (*place, "address"),
+            f"nothing says which address {given.host} has",
+            "Give endpoint.address, or say `resolve: false` if name servers know the name.",
+        )
+    if given.host is not None and is_address(given.host) and given.address is not None:
+        yield wrong(
+            building,
+            (*place, "address"),
+            "endpoint.host is an address already",
+            "Leave endpoint.address out.",
+            key=True,
+        )
+
+
+def _nodes(building: Building, spec: ClusterSpec, topology: Topology) -> Iterator[Diagnostic]:
+    names = [host.name for host in topology.nodes]
+    for pattern in spec.nodes:
+        if not fnmatch.filter(names, pattern):
+            known = f"The nodes are: {', '.join(names)}."
+            detail = known if set(pattern) & set("*?[") else hint(pattern, names, "nodes")
+            yield wrong(
+                building, ("spec", "nodes", pattern), f"no node is called '{pattern}'", detail, key=True
+            )
+    for index, addon in enumerate(spec.addons):
+        if not (building.directory / addon.manifest).is_file():
+            place = ("spec", "addons", index, "manifest")
+            yield wrong(
+                building,
+                place,
+                f"there is no file {addon.manifest}",
+                "It is looked for relative to this document.",
+            )
+
+
+def _settings(spec: ClusterSpec, topology: Topology) -> dict[str, NodeSettings]:
+    found: dict[str, NodeSettings] = {}
+    for host in topology.nodes:
+        matching = [
+            settings for pattern, settings in spec.nodes.items() if fnmatch.fnmatchcase(host.name, pattern)
+        ]
+        labels = {key: value for settings in matching for key, value in settings.labels.items()}
+        taints = {(t.key, t.effect): t for settings in matching for t in settings.taints}
+        if matching:
+            found[host.name] = NodeSettings(labels=labels, taints=tuple(taints.values()))
+    return found

@@ -1,0 +1,56 @@
+"""From a cluster document to its pipeline: checks, then one pass per module."""
+
+from __future__ import annotations
+
+from kubexms.builder.balancer import endpoint_tasks
+from kubexms.builder.checks import checked
+from kubexms.builder.images import image_tasks
+from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
+from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.preflight import preflight_tasks
+from kubexms.builder.runtime import runtime_tasks
+from kubexms.builder.steps import module
+from kubexms.builder.system import system_tasks
+from kubexms.config.documents import Building
+from kubexms.spec.pipeline import ModuleSpec, PipelineSpec, Strategy, TaskSpec
+
+ONE_AT_A_TIME = Strategy(max_parallel=1, require_all=True)
+
+AFTER = {"endpoint": ("os",), "control-plane": ("runtime", "images", "endpoint")}
+"""What waits for something else than the module before it: the load balancer need not wait for containerd."""
+
+
+def build_cluster(building: Building) -> PipelineSpec:
+    """The pipeline of a cluster; what is wrong with the document goes to the problems.
+
+    Names of modules, tasks and steps are public: addresses are made of them.
+    """
+    plan = checked(building)
+    return PipelineSpec(modules=modules(plan)) if plan is not None else PipelineSpec()
+
+
+def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
+    """In the order in which they run; one that has nothing to do is left out."""
+    parts: dict[str, tuple[str, list[TaskSpec]]] = {
+        "preflight": ("What hosts must have", preflight_tasks(plan)),
+        "os": ("Names, kernel, packages", system_tasks(plan)),
+        "runtime": ("containerd and the programs of Kubernetes", runtime_tasks(plan)),
+        "images": ("Images from the artifacts", image_tasks(plan)),
+        "endpoint": ("The load balancer", endpoint_tasks(plan)),
+        "control-plane": ("API servers and etcd, one host at a time", control_plane_tasks(plan)),
+        "workers": ("Nodes that run pods", worker_tasks(plan)),
+        "network": ("How pods reach each other", network_tasks(plan)),
+        "nodes": ("Labels and taints", []),
+        "addons": ("Objects in the cluster", []),
+    }
+    return tuple(
+        module(
+            plan.module(part),
+            description,
+            tasks,
+            after=[plan.module(name) for name in AFTER[part] if parts[name][1]] if part in AFTER else None,
+            strategy=ONE_AT_A_TIME if part == "control-plane" else None,
+        )
+        for part, (description, tasks) in parts.items()
+        if tasks
+    )

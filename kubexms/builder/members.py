@@ -1,0 +1,61 @@
+"""The modules `control-plane`, `workers` and `network`: who joins, and how pods reach each other."""
+
+from __future__ import annotations
+
+from kubexms.builder.kubeadm import init_configuration, join_configuration, skipped_phases
+from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.steps import NAME, Template, step, task, text
+from kubexms.spec.cluster import CONTROL_PLANE, WORKER
+from kubexms.spec.pipeline import StepSpec, TaskSpec
+
+
+def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """The members that serve the API; the module goes through them one at a time."""
+    return [task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()])]
+
+
+def worker_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """The members that only run pods."""
+    if not plan.topology.workers:
+        return []
+    return [task("member", [WORKER], [_member(plan, WORKER), _running()])]
+
+
+def network_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """The bridge of each node, and its routes to the pods of the others."""
+    if plan.spec.network.plugin != "bridge":
+        return []
+    pods = step(
+        "pods",
+        "podNetwork",
+        pod_cidr=plan.spec.network.pod_cidr,
+        node_name=NAME,
+        nodes=[host.name for host in plan.topology.nodes],
+    )
+    return [task("bridge", plan.topology.node_roles, [pods])]
+
+
+def _member(plan: ClusterPlan, role: str) -> StepSpec:
+    control_plane = role == CONTROL_PLANE
+    skipped = skipped_phases(plan.spec, plan.version) if control_plane else []
+    return step(
+        "node",
+        "kubeadmNode",
+        cluster=plan.name,
+        node_name=NAME,
+        role=role,
+        endpoint=plan.endpoint.text,
+        version=str(plan.version),
+        peers=[host.name for host in plan.topology.control_planes],
+        config=_config(plan) if control_plane else None,
+        join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
+        skip_phases=skipped or None,
+    )
+
+
+def _config(plan: ClusterPlan) -> Template:
+    return text(init_configuration(plan.name, plan.spec, plan.version, plan.endpoint))
+
+
+def _running() -> StepSpec:
+    return step("kubelet", "service", unit="kubelet", running=True)

@@ -1,0 +1,196 @@
+"""The module `preflight`: what hosts must have before anything is done to them. It changes nothing.
+
+A plan in which one of these does not hold is an error, and says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
+from kubexms.builder.topology import API_PORT
+from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER
+from kubexms.spec.inventory import Host
+from kubexms.spec.pipeline import StepSpec, TaskSpec
+
+NODE_PORTS = {"10250": "kubelet", "10256": "kube-proxy"}
+CONTROL_PLANE_PORTS = {
+    str(API_PORT): "kube-apiserver",
+    "2379": "etcd",
+    "2380": "etcd",
+    "10257": "kube-controller",
+    "10259": "kube-scheduler",
+}
+"""Ports, and the beginning of the name of the program that may have them."""
+
+JOINED = "/etc/kubernetes/kubelet.conf"
+"""Is there on a host that is a node already; what a new node must have is not asked of it again."""
+
+
+def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """One task for every host of the cluster, then one per role."""
+    tasks = [task("host", plan.topology.all_roles, _identity(plan))]
+    tasks.append(task("node", plan.topology.node_roles, _node(plan)))
+    tasks.append(task("control-plane", [CONTROL_PLANE], _control_plane(plan)))
+    if plan.topology.load_balancers:
+        ports = {str(plan.endpoint.port): "haproxy"}
+        tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports)]))
+    return tasks
+
+
+def _identity(plan: ClusterPlan) -> list[StepSpec]:
+    hosts = plan.topology.hosts
+    steps = [
+        step(
+            "systemd",
+            "assert",
+            that=Template("{{ facts.init == 'systemd' }}"),
+            message="this host does not run systemd, which kubexms needs on every host of a cluster",
+        ),
+        step(
+            "address",
+            "assert",
+            that=Template(f"{{{{ ({ADDRESS_EXPRESSION}) in facts.addresses.ipv4 }}}}"),
+            message=Template(
+                f"{ADDRESS} is no address of this host (it has {{{{ facts.addresses.ipv4 | join(', ') }}}}): "
+                "give its own one in the host's variable nodeAddress"
+            ),
+        ),
+    ]
+    if len(hosts) > 1:
+        copies = "they are copies of one image: remove /etc/machine-id and run systemd-machine-id-setup"
+        names = "give every host a name of its own (hostnamectl)"
+        steps += [
+            _unique("hostname", "hostname", names, hosts),
+            _unique("machine-id", "machine_id", copies, hosts),
+        ]
+    if plan.spec.preflight.clock_skew:
+        steps.append(_clock(plan.spec.preflight.clock_skew))
+    return steps
+
+
+def _unique(name: str, fact: str, advice: str, hosts: Sequence[Host]) -> StepSpec:
+    same = f"selectattr('facts.{fact}', 'equalto', facts.{fact})"
+    shared = f"{_members(hosts)} | {same} | map(attribute='name') | list"
+    return step(
+        name,
+        "assert",
+        that=Template(f"{{{{ ({shared}) | length <= 1 }}}}"),
+        message=Template(
+            f"the {name} {{{{ facts.{fact} }}}} is that of {{{{ ({shared}) | join(', ') }}}}: {advice}"
+        ),
+    )
+
+
+def _clock(limit: int) -> StepSpec:
+    return step(
+        "clock",
+        "assert",
+        that=Template(f"{{{{ (facts.clock_skew | abs) <= {limit} }}}}"),
+        message=Template(
+            "this host's clock is {{ facts.clock_skew | abs }} seconds "
+            "{{ 'ahead of' if facts.clock_skew > 0 else 'behind' }} that of this machine: let chrony or "
+            "systemd-timesyncd set both"
+        ),
+    )
+
+
+def _members(hosts: Sequence[Host]) -> str:
+    names = ", ".join(repr(host.name) for host in hosts)
+    return f"hosts.all | selectattr('name', 'in', [{names}])"
+
+
+def _node(plan: ClusterPlan) -> list[StepSpec]:
+    settings = plan.spec.preflight
+    steps: list[StepSpec] = []
+    if plan.artifacts is not None and plan.artifacts.architectures:
+        known = list(plan.artifacts.architectures)
+        steps.append(
+            step(
+                "architecture",
+                "assert",
+                that=Template(f"{{{{ facts.arch in {known!r} }}}}"),
+                message=Template(
+                    f"there are artifacts for {', '.join(known)}, and this host is {{{{ facts.arch }}}}"
+                ),
+            )
+        )
+    if settings.worker_memory_mb:
+        steps.append(_memory("memory", settings.worker_memory_mb, "a node"))
+    if settings.disk_mb:
+        steps.append(
+            step(
+                "disk",
+                "assert",
+                check=f"test ! -e {JOINED} || exit 0\n"
+                "room=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')\n"
+                f'test "$room" -ge {settings.disk_mb}\n',
+                message=f"a node needs {settings.disk_mb} MiB of room below /var/lib: make room, or set "
+                "preflight.diskMb",
+            )
+        )
+    network = plan.spec.network
+    for name, cidr in (("pod-network", network.pod_cidr), ("service-network", network.service_cidr)):
+        steps.append(_no_route(name, cidr))
+    steps.append(_ports("port", NODE_PORTS if plan.spec.kube_proxy.enabled else {"10250": "kubelet"}))
+    return steps
+
+
+def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
+    settings = plan.spec.preflight
+    steps: list[StepSpec] = []
+    if settings.cpus:
+        steps.append(
+            step(
+                "cpus",
+                "assert",
+                that=Template(f"{{{{ facts.cpus >= {settings.cpus} }}}}"),
+                message=Template(
+                    f"a control plane needs {settings.cpus} processors; this host has {{{{ facts.cpus }}}}"
+                ),
+            )
+        )
+    if settings.control_plane_memory_mb:
+        steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
+    return [*steps, _ports("port", CONTROL_PLANE_PORTS)]
+
+
+def _memory(name: str, least: int, what: str) -> StepSpec:
+    return step(
+        name,
+        "assert",
+        that=Template(f"{{{{ facts.memory_mb >= {least} }}}}"),
+        message=Template(f"{what} needs {least} MiB of memory, and this host has {{{{ facts.memory_mb }}}}"),
+    )
+
+
+def _no_route(name: str, cidr: str) -> StepSpec:
+    """Neither a route into the network nor one around it; the default route is none of these."""
+    check = (
+        f"test ! -e {JOINED} || exit 0\n"
+        "command -v ip >/dev/null 2>&1 || exit 0\n"
+        f'test -z "$(ip -4 route show root {cidr}; ip -4 route show match {cidr} | grep -v "^default")"\n'
+    )
+    what = name.replace("-", " ")
+    return step(
+        name,
+        "assert",
+        check=check,
+        message=f"this host has a route into {cidr}, the {what}: choose another (`ip route` shows it)",
+    )
+
+
+def _ports(name: str, ports: dict[str, str]) -> StepSpec:
+    check = (
+        "if command -v ss >/dev/null 2>&1; then\n"
+        "    taken=$(ss -H -ltnp 'sport = :{{ each.key }}')\n"
+        '    test -z "$taken" || ! printf \'%s\\n\' "$taken" | grep -qv \'"{{ each.value }}\'\n'
+        "else\n"
+        f"    test ! -e {JOINED} || exit 0\n"
+        "    ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |\n"
+        "        grep -qiE '^ *[0-9]+: [0-9A-F]+:{{ '%04X' % (each.key | int) }} [0-9A-F:]+ 0A '\n"
+        "fi\n"
+    )
+    message = "another program than {{ each.value }} listens on port {{ each.key }} (see `ss -ltnp`): stop it"
+    return step(name, "assert", for_each=ports, check=Template(check), message=Template(message))
