@@ -9,7 +9,7 @@ from kubexms.errors import ActionFailed
 from kubexms.runtime.collecting import AnswerCollector
 from kubexms.runtime.composing import fragment_line, preamble
 from kubexms.runtime.framing import Frame, new_marker
-from kubexms.runtime.protocol import DEFAULT_CAP, Action, Answer, Exchange, Outcome, Payload
+from kubexms.runtime.protocol import DEFAULT_CAP, Action, Answer, Exchange, Member, Outcome, Payload
 from kubexms.runtime.quoting import quote, shell_source
 
 INLINE_LIMIT = 256 * 1024
@@ -44,19 +44,28 @@ def exchange_text(exchange: Exchange, staged: Mapping[str, str]) -> str:
         hand_over, files, removal = _hand_over(files, action.user)
         lines += hand_over
     lines.append(f"kx_script={quote(action_text(action, files))}")
-    claim = exchange.claim
-    words = [
-        exchange.expect or "",
-        _name(claim.object_id) if claim else "",
-        claim.lineage if claim else "",
-        "1" if claim and claim.release else "",
-        action.user or "",
-        "1" if exchange.verify else "",
-        *action.backup,
-    ]
+    own = Member(exchange.store, exchange.claim, action.backup)
+    lines += ["kx_members() {", ":"]
+    lines += [f'"$1" {_member(member)} || return' for member in (own, *exchange.companions)]
+    lines.append("}")
+    release = "1" if exchange.claim and exchange.claim.release else ""
+    words = [exchange.expect or "", action.user or "", release, "1" if exchange.verify else ""]
     lines.append("kx_exchange " + " ".join(map(quote, words)))
     lines += [*removal, ":"]
     return "\n".join(lines) + "\n"
+
+
+def _member(member: Member) -> str:
+    """A step's object, owner, release, directory and paths to save, as words."""
+    claim = member.claim
+    words = [
+        _name(claim.object_id) if claim else "",
+        claim.lineage if claim else "",
+        "1" if claim and claim.release else "",
+        _name(member.store) if member.store else "",
+        *member.backup,
+    ]
+    return " ".join(map(quote, words))
 
 
 def _hand_over(staged: Mapping[str, str], user: str) -> tuple[list[str], dict[str, str], list[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kubexms.errors import ConnectionFailed
 from kubexms.runtime.protocol import (
     Answer,
+    Claim,
     Exchange,
     Failure,
     Fragment,
@@ -119,8 +120,8 @@ class ScriptedConnection:
             seconds = time.monotonic() - began
             return Outcome(before, False, None, b"", b"", (), seconds, owner=owner)
         claim = exchange.claim
-        if claim is not None:
-            self.owners[claim.object_id] = claim.lineage
+        for taken in _claims(exchange):
+            self.owners[taken.object_id] = taken.lineage
         done = self._act(exchange)
         if claim is not None and claim.release and done.status == 0:
             self.owners.pop(claim.object_id, None)
@@ -140,10 +141,11 @@ class ScriptedConnection:
         )
 
     def _foreign_owner(self, exchange: Exchange) -> str | None:
-        if exchange.claim is None:
-            return None
-        owner = self.owners.get(exchange.claim.object_id)
-        return None if owner in (None, exchange.claim.lineage) else owner
+        for claim in _claims(exchange):
+            owner = self.owners.get(claim.object_id)
+            if owner not in (None, claim.lineage):
+                return owner
+        return None
 
     def upload(self, source: Payload, *, name: str) -> str:
         self._check()
@@ -163,6 +165,12 @@ class ScriptedConnection:
     def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def _claims(exchange: Exchange) -> list[Claim]:
+    """Of every step that the exchange is for."""
+    claims = [exchange.claim, *(member.claim for member in exchange.companions)]
+    return [claim for claim in claims if claim is not None]
 
 
 def digest(answers: Sequence[Answer]) -> str:

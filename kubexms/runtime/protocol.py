@@ -163,6 +163,18 @@ class Exchange:
     store: str = ""
     """Directory name (hexadecimal digest of the address and lineage) behind `$KX_BACKUP`."""
     claim: Claim | None = None
+    companions: tuple[Member, ...] = ()
+    """Further steps that the action does at the same time. It runs only if nobody else owns an object of
+    any of them; what they save is saved before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What one of the further steps of an exchange brings along; see `Exchange` and `Action`."""
+
+    store: str = ""
+    claim: Claim | None = None
+    backup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,25 @@ class MemoryWriter:
             elif entry is not None:
                 content.steps[entry.address] = entry
 
+    def open_intents(self, intents: Sequence[Intent]) -> None:
+        """Before the first write of steps that are done together."""
+        with self._writing() as content:
+            content.intents.update({intent.address: intent for intent in intents})
+
+    def close_intents(self, done: Sequence[tuple[StepRecord, StepState]], *, run: str) -> None:
+        """The results, and the entries with them."""
+        with self._writing() as content:
+            for record, entry in done:
+                content.intents.pop(record.address, None)
+                content.results.setdefault(run, []).append(record)
+                content.steps[entry.address] = entry
+
+    def withdraw_intents(self, addresses: Sequence[str]) -> None:
+        """Intents that came to nothing."""
+        with self._writing() as content:
+            for address in addresses:
+                content.intents.pop(address, None)
+
     def keep_intent(self, record: StepRecord, *, run: str) -> None:
         """A result whose intent stays open."""
         self.record([record], run=run)

@@ -49,6 +49,18 @@ class StateWriter(Protocol):
         """
         ...
 
+    def open_intents(self, intents: Sequence[Intent]) -> None:
+        """Before the first write of several steps that are done together."""
+        ...
+
+    def close_intents(self, done: Sequence[tuple[StepRecord, StepState]], *, run: str) -> None:
+        """The results and entries of steps that were done together and succeeded, their intents closed."""
+        ...
+
+    def withdraw_intents(self, addresses: Sequence[str]) -> None:
+        """Nothing was done about these: their intents are forgotten, and no result is stored."""
+        ...
+
     def keep_intent(self, record: StepRecord, *, run: str) -> None:
         """Store a result but leave the intent open: nobody knows how far the step got."""
         ...

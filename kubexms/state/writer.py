@@ -126,8 +126,30 @@ class SqlWriter:
 
     def open_intent(self, intent: Intent) -> None:
         """Before a step's first write."""
-        row = {"address": intent.address, "data": text_of(intent)}
-        self._write(lambda connection: put(connection, INTENTS, [row]))
+        self.open_intents([intent])
+
+    def open_intents(self, intents: Sequence[Intent]) -> None:
+        """Before the first write of steps that are done together."""
+        rows = [{"address": intent.address, "data": text_of(intent)} for intent in intents]
+        if rows:
+            self._write(lambda connection: put(connection, INTENTS, rows))
+
+    def close_intents(self, done: Sequence[tuple[StepRecord, StepState]], *, run: str) -> None:
+        """The results, and the entries with them."""
+        rows = [{"address": entry.address, "data": text_of(entry)} for _, entry in done]
+
+        def act(connection: Connection) -> None:
+            drop(connection, INTENTS.c.address, [record.address for record, _ in done])
+            _add_results(connection, [record for record, _ in done], run)
+            put(connection, STEPS, rows)
+
+        if rows:
+            self._write(act)
+
+    def withdraw_intents(self, addresses: Sequence[str]) -> None:
+        """Intents that came to nothing."""
+        if addresses:
+            self._write(lambda connection: drop(connection, INTENTS.c.address, addresses))
 
     def close_intent(
         self, record: StepRecord, *, run: str, entry: StepState | None = None, remove: bool = False

@@ -116,80 +116,105 @@ kx_observe() {
     printf '%s B %s%s %s\n%s\n' "$kx_m" "$kx_phase" "$1" "${#kx_got}" "$kx_got" >&6
 }
 
-# kx_exchange EXPECT OBJECT LINEAGE RELEASE USER VERIFY
-# kx_probe (a function) and kx_script are set by the body; $@ after these are the paths to save.
+# kx_exchange EXPECT USER RELEASE VERIFY
+# The body has set kx_script and these functions: kx_probe, and kx_members, which calls "$1" OBJECT LINEAGE
+# RELEASE STORE PATH... for each step that this exchange is for, and stops at the first that fails.
 kx_exchange() {
-    kx_expect=$1 kx_object=$2 kx_lineage=$3 kx_release=$4 kx_user=$5 kx_verify=$6
-    shift 6
+    kx_expect=$1 kx_user=$2 kx_release=$3 kx_verify=$4
     kx_bare=1 kx_phase=B kx_all=
     kx_probe
     if [ -n "$kx_expect" ]; then
         kx_sum=$(printf %s "$kx_all" | sha256sum)
         [ "${kx_sum%% *}" = "$kx_expect" ] || return 0
     fi
-    kx_fresh=
-    kx_claim || return 0
-    if ! kx_save "$@"; then
+    kx_members kx_unowned || return 0
+    if ! kx_secure; then
         printf '%s ! save 0\n\n' "$kx_m" >&6
         return 0
     fi
     kx_act
-    if [ -n "$kx_release" ] && [ "$kx_status" = 0 ]; then
-        rm -f -- "$kx_state/objects/$kx_object"
-        [ -z "$KX_BACKUP" ] || rm -rf -- "$KX_BACKUP"
-    fi
+    if [ -n "$kx_release" ] && [ "$kx_status" = 0 ]; then kx_members kx_let_go; fi
     if [ -n "$kx_verify" ]; then
         kx_phase=A
         kx_probe
     fi
 }
 
-kx_claim() {
-    [ -n "$kx_object" ] || return 0
-    kx_f=$kx_state/objects/$kx_object kx_owner=
-    [ ! -s "$kx_f" ] || read -r kx_owner <"$kx_f"
-    if [ -z "$kx_owner" ]; then
-        [ -n "$kx_release" ] && return 0
-        printf '%s\n' "$kx_lineage" >"$kx_f"
-        kx_fresh=$kx_f
-    elif [ "$kx_owner" != "$kx_lineage" ]; then
-        printf '%s W X %s\n%s\n' "$kx_m" "${#kx_owner}" "$kx_owner" >&6
-        return 1
-    fi
+# fails, and says who it is, if another lineage owns the object
+kx_unowned() {
+    [ -n "$1" ] && [ -s "$kx_state/objects/$1" ] || return 0
+    read -r kx_owner <"$kx_state/objects/$1"
+    [ "$kx_owner" = "$2" ] && return
+    printf '%s W X %s\n%s\n' "$kx_m" "${#kx_owner}" "$kx_owner" >&6
+    return 1
+}
+
+kx_let_go() {
+    rm -f -- "$kx_state/objects/$1"
+    [ -z "$4" ] || rm -rf -- "$kx_state/steps/$4"
 }
 
 kx_sync() { sync "$@" 2>/dev/null || sync; }
 
-# kx_save PATH...: a copy counts only once its .path file is there, and that is written when the copy is
-# on the disk: a crash in between must not make kubexms's own content the backup.
-kx_save() {
-    if [ -n "$KX_BACKUP" ] && [ ! -d "$KX_BACKUP" ]; then mkdir -p "$KX_BACKUP" || return 1; fi
-    kx_index=0 kx_copied= kx_marks=
+# Takes the objects and saves what is at the paths. A copy counts only once its .path file is there, and that
+# is written when the copy is on the disk: a crash in between must not make kubexms's own content the backup.
+# kx_list holds names below $kx_state, in letters that need no quotes.
+kx_secure() {
+    kx_list=
+    kx_members kx_missing
+    if [ -n "$kx_list" ]; then (cd "$kx_state" && mkdir -p $kx_list) || return 1; fi
+    kx_list= kx_copied= kx_marks=
+    kx_members kx_copy || return 1
+    if [ -n "$kx_copied" ]; then sync -f "$kx_state/steps" 2>/dev/null || sync; fi
+    kx_members kx_mark || return 1
+    [ -n "$kx_list" ] || return 0
+    (cd "$kx_state" && kx_sync $kx_list ${kx_marks:+steps})
+}
+
+kx_missing() {
+    if [ -n "$4" ] && [ ! -d "$kx_state/steps/$4" ]; then kx_list="$kx_list steps/$4"; fi
+}
+
+kx_copy() {
+    if [ -n "$1" ] && [ -z "$3" ] && [ ! -s "$kx_state/objects/$1" ]; then
+        printf '%s\n' "$2" >"$kx_state/objects/$1" || return 1
+        kx_list="$kx_list objects/$1"
+    fi
+    kx_store=$4
+    shift 4
+    kx_index=0
     for kx_path in "$@"; do
-        kx_f=$KX_BACKUP/$kx_index
+        kx_f=$kx_state/steps/$kx_store/$kx_index
         kx_index=$((kx_index + 1))
-        if [ -f "$kx_f.path" ]; then
-            IFS= read -r kx_line <"$kx_f.path"
-            [ "$kx_line" != "$kx_path" ] && [ "$(cat "$kx_f.path")" != "$kx_path" ] || continue
-        fi
-        kx_marks=1
-        rm -rf -- "$kx_f" "$kx_f.path"
+        kx_saved && continue
+        if [ -e "$kx_f" ] || [ -L "$kx_f" ] || [ -e "$kx_f.path" ]; then rm -rf -- "$kx_f" "$kx_f.path"; fi
         if [ -e "$kx_path" ] || [ -L "$kx_path" ]; then
             cp -a -- "$kx_path" "$kx_f" || return 1
             kx_copied=1
         fi
     done
-    if [ -n "$kx_copied" ]; then sync -f "$KX_BACKUP" 2>/dev/null || sync; fi
-    if [ -n "$kx_marks" ]; then
-        kx_index=0
-        for kx_path in "$@"; do
-            printf %s "$kx_path" >"$KX_BACKUP/$kx_index.path" || return 1
-            kx_index=$((kx_index + 1))
-        done
-        kx_sync "$KX_BACKUP"/*.path "$KX_BACKUP" "$kx_state/steps" ${kx_fresh:+"$kx_fresh"}
-    elif [ -n "$kx_fresh" ]; then
-        kx_sync "$kx_fresh"
-    fi
+}
+
+# whether the copy kx_f is of kx_path, and counts
+kx_saved() {
+    [ -f "$kx_f.path" ] || return
+    IFS= read -r kx_line <"$kx_f.path"
+    [ "$kx_line" = "$kx_path" ] || [ "$(cat "$kx_f.path")" = "$kx_path" ]
+}
+
+kx_mark() {
+    kx_store=$4
+    shift 4
+    kx_index=0
+    for kx_path in "$@"; do
+        kx_f=$kx_state/steps/$kx_store/$kx_index
+        if ! kx_saved; then
+            printf %s "$kx_path" >"$kx_f.path" || return 1
+            kx_list="$kx_list steps/$kx_store/$kx_index.path steps/$kx_store"
+            kx_marks=1
+        fi
+        kx_index=$((kx_index + 1))
+    done
 }
 
 kx_act() {

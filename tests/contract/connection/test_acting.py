@@ -8,7 +8,17 @@ import time
 import pytest
 
 from kubexms.errors import ActionFailed, Interrupted
-from kubexms.runtime.protocol import DEFAULT_CAP, Claim, Failure, Fragment, Record, records_digest
+from kubexms.runtime.protocol import (
+    DEFAULT_CAP,
+    Action,
+    Claim,
+    Exchange,
+    Failure,
+    Fragment,
+    Member,
+    Record,
+    records_digest,
+)
 from tests.contract.connection.places import (
     Place,
     act,
@@ -192,6 +202,42 @@ def test_what_cannot_be_saved_is_not_overwritten(place: Place) -> None:
         act(connection, f"printf second >{path}", backup=(str(path),), store="abc")
     assert path.read_text() == "first"
     assert act(connection, ":").acted
+
+
+def test_several_steps_share_an_exchange(place: Place) -> None:
+    for name in ("f0", "f1"):
+        (place.root / name).write_text(f"first {name}")
+    members = [
+        Member(f"c{n}", Claim(f"a{n}", "line-1"), (str(place.root / f"f{n}"), str(place.root / "absent")))
+        for n in range(3)
+    ]
+    own, companions = members[0], tuple(members[1:])
+    script = f"""for n in 0 1 2; do printf second >{place.root}/f$n; done
+        echo "$KX_BACKUP"; cat "${{KX_BACKUP%/*}}"/c[01]/0"""
+    exchange = Exchange(
+        "a/b/c@h", (), Action(script, backup=own.backup), None, True, own.store, own.claim, companions
+    )
+    connection = place.begun()
+    saved = place.state / "steps"
+    for _ in range(2):  # what was saved is not saved again
+        outcome = connection.act(exchange)
+        assert outcome.stdout.decode() == f"{saved}/c0\nfirst f0first f1"
+    assert not (saved / "c2/0").exists()
+    assert (saved / "c2/1.path").read_text() == str(place.root / "absent")
+    assert all((place.state / f"objects/a{n}").read_text() == "line-1\n" for n in range(3))
+
+
+def test_nothing_is_shared_where_one_object_is_somebody_elses(place: Place) -> None:
+    connection, path = place.begun(), place.root / "f"
+    assert act(connection, ":", claim=Claim("b2", "line-2")).acted
+    companions = (Member("c1", Claim("b1", "line-1")), Member("c2", Claim("b2", "line-1")))
+    exchange = Exchange(
+        "a/b/c@h", (), Action(f"touch {path}"), store="c0", claim=Claim("b0", "line-1"), companions=companions
+    )
+    outcome = connection.act(exchange)
+    assert (outcome.acted, outcome.owner, path.exists()) == (False, "line-2", False)
+    assert not (place.state / "objects/b0").exists()
+    assert not (place.state / "steps/c0").exists()
 
 
 def test_claims_are_exclusive_until_released(place: Place) -> None:

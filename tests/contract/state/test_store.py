@@ -123,6 +123,23 @@ def test_a_removed_step_is_gone(store: StateStore) -> None:
     assert store.snapshot().steps == {}
 
 
+def test_steps_done_together_have_their_intents_and_results_together(store: StateStore) -> None:
+    names = ["m/t/a@n1", "m/t/b@n1", "m/t/c@n1"]
+    with store.lock(info(), timeout=0) as writer:
+        writer.begin_run(run("r1"))
+        writer.open_intents([intent(name) for name in names])
+        assert list(store.snapshot().intents) == names
+        writer.close_intents([(record(name), step(name)) for name in names[:2]], run="r1")
+        assert list(store.snapshot().intents) == names[2:]
+        writer.withdraw_intents(names[2:])
+        for nothing in (writer.open_intents, writer.withdraw_intents):
+            nothing([])
+        writer.close_intents([], run="r1")
+    snapshot = store.snapshot()
+    assert (list(snapshot.steps), snapshot.intents) == (names[:2], {})
+    assert [result.address for result in store.run("r1")[1]] == names[:2]
+
+
 def test_an_intent_can_outlive_its_result(store: StateStore) -> None:
     with store.lock(info(), timeout=0) as writer:
         writer.begin_run(run("r1"))
