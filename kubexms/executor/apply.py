@@ -21,7 +21,8 @@ from kubexms.executor.events import StepResult, StepStatus
 from kubexms.executor.outcome import Scrubber, raise_for_failure
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
-from kubexms.plan.compare import Comparison, compare
+from kubexms.executor.wanted import request_for, wanted, worse
+from kubexms.plan.compare import compare
 from kubexms.plan.questions import Seen, read_single
 from kubexms.plan.rendered import Instance, Rendered
 from kubexms.plan.working import PlannedStep
@@ -29,16 +30,6 @@ from kubexms.runtime.protocol import Claim, Outcome
 from kubexms.spec.pipeline import Retries
 from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.observation import Observation, Presence
-
-_WORSE = {
-    ActionKind.NO_OP: 0,
-    ActionKind.CREATE: 1,
-    ActionKind.RUN: 1,
-    ActionKind.UPDATE: 1,
-    ActionKind.REPLACE: 2,
-    ActionKind.DELETE: 3,
-}
-
 
 Rerender = Callable[[PlannedStep, HostRun], Instance]
 """Renders a step again, now that outputs and facts are known."""
@@ -123,17 +114,17 @@ class StepApplier:
         planned, rendered, host = attempt.planned, attempt.rendered, attempt.host
         for _ in range(3):
             assert attempt.seen is not None
-            found = self._wanted(planned, rendered, attempt.seen.observation)
+            found = wanted(planned, rendered, attempt.seen.observation)
             if found.action is ActionKind.NO_OP:
                 attempt.after = attempt.seen
                 return False
-            if _WORSE[found.action] > max(_WORSE[planned.change.action], 1):
+            if worse(found, planned):
                 raise GuardChanged(
                     f"the host changed: this would now be a {found.action.value}, "
                     f"the plan said {planned.change.action.value}",
                     detail="Plan again and look at what would happen.",
                 )
-            attempt.request = self._request(planned, found, attempt.seen.observation)
+            attempt.request = request_for(planned, found, attempt.seen.observation)
             self._recorder.intend(attempt, attempt.seen.observation)
             outcome = self._perform(context, rendered, attempt.request)
             attempt.outcome = outcome
@@ -147,9 +138,7 @@ class StepApplier:
                 self._verify(attempt, outcome)
                 return True
             attempt.seen = context.before
-            if not host.acted and not alike(
-                found, self._wanted(planned, rendered, attempt.last_seen.observation)
-            ):
+            if not host.acted and not alike(found, wanted(planned, rendered, attempt.last_seen.observation)):
                 raise GuardChanged(
                     "the host changed between the observation and the action; nothing was done",
                     detail="Plan again and look at what would happen.",
@@ -232,28 +221,4 @@ class StepApplier:
             progress=lambda message: self._progress(planned, attempt.scrub.text(message)),
             timeout=timeout,
             peers=self._peers,
-        )
-
-    def _wanted(self, planned: PlannedStep, rendered: Rendered, observation: Observation) -> Comparison:
-        """What is to be done now; for steps that nothing can be seen of, what the plan said."""
-        found = compare(rendered, observation, planned.instance.step.ignore_changes if planned.entry else ())
-        change = planned.change
-        if rendered.executor.runs(rendered.spec) != "observed":
-            return Comparison(ActionKind.RUN, ("run",))
-        if change.action is ActionKind.REPLACE and found.action is not ActionKind.CREATE:
-            return Comparison(ActionKind.REPLACE, found.changed)
-        if (
-            found.action is ActionKind.NO_OP
-            and change.effective
-            and change.triggered_by
-            and rendered.desired is not None
-        ):
-            return Comparison(change.action)
-        return found
-
-    def _request(self, planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:
-        entry = planned.entry
-        prior = entry.prior if entry is not None else None
-        return ChangeRequest(
-            found.action, before, frozenset(found.changed), planned.change.triggered_by, prior
         )

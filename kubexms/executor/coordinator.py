@@ -107,8 +107,8 @@ class Coordinator:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case Finished(lane=lane, result=result, good=good, fatal=fatal):
-                self._countdown.finished(lane, result, good)
+            case Finished(lane=lane, result=result, good=good, fatal=fatal, cause=cause):
+                self._countdown.finished(lane, result, good, cause)
                 if fatal is not None:
                     self.fatal = self.fatal or fatal
                     self._halt("skipped because the state could not be written")

@@ -223,13 +223,13 @@ class Countdown:
             self._schedule.state[number] = QUEUED
 
     # ending -------------------------------------------------------------------------------------
-    def finished(self, lane: str, result: StepResult, good: bool) -> None:
-        """A step or hook that had been handed out has ended."""
+    def finished(self, lane: str, result: StepResult, good: bool, cause: str | None = None) -> None:
+        """A step or hook that had been handed out has ended; see `lanes.Finished`."""
         number = self._schedule.index.get(result.address)
         if number is not None:
             group = self._schedule.groups[number]
             assert group is not None
-            self._record(number, group, result, None if good else result.address)
+            self._record(number, group, result, cause or (None if good else result.address))
             return
         self.results.append((Address.parse(result.address), result))
         change = Change(address=result.address, kind=result.kind, action=ActionKind(result.action))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -19,6 +19,33 @@ Work: TypeAlias = Callable[[str], StepResult]
 Whatever it raises becomes a failed result: `errors.ConnectionFailed` an unreachable one,
 `errors.Interrupted` an interrupted one, and after an `errors.StateError` nothing more begins.
 """
+
+
+class Together(Protocol):
+    """Does consecutive steps of one host together, where that is cheaper. Called like `Work`."""
+
+    def reach(self, keys: Sequence[str]) -> int:
+        """How many of these steps, from the first, are best done together; 1 is the first alone."""
+        ...
+
+    def perform(self, keys: Sequence[str]) -> Mapping[str, StepResult]:
+        """Do them together; the results of those that have ended. The others are then done alone, in order.
+
+        What it raises is the result of all.
+        """
+        ...
+
+
+class OneByOne:
+    """Nothing is done together."""
+
+    def reach(self, keys: Sequence[str]) -> int:
+        """The first alone."""
+        return 1
+
+    def perform(self, keys: Sequence[str]) -> Mapping[str, StepResult]:
+        """Nothing."""
+        return {}
 
 
 class HookRunner(Protocol):
@@ -81,6 +108,7 @@ class Job:
     graph: StepGraph
     changes: Mapping[str, Change]
     work: Work
+    together: Together = field(default_factory=OneByOne)
     hooks: HookRunner = field(default_factory=NoHooks)
     fail_fast: bool = False
     """After the first failure no further step begins."""

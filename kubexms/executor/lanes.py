@@ -54,6 +54,8 @@ class Finished:
     result: StepResult
     good: bool
     fatal: StateError | None = None
+    cause: str | None = None
+    """An address because of which what depends on this does not go on, even if this ended well."""
 
 
 @dataclass(frozen=True, slots=True)

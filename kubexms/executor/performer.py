@@ -39,27 +39,83 @@ class Performer:
         return self._steps(task) if isinstance(task, StepBatch) else self._hooks(task)
 
     def _steps(self, task: StepBatch) -> Iterator[Message]:
-        lane, changes, nodes = task.lane, self._job.changes, self._job.graph.dag.nodes
-        for position, key in enumerate(task.keys):
-            if self.halted or self._job.stop.requested:
-                yield Idle(lane, task.keys[position:])
+        lane, keys, together = task.lane, task.keys, self._job.together
+        # a user who is asked about each step sees one at a time
+        merging = self._approve is approve_all
+        position = 0
+        while position < len(keys) and not self._stopped():
+            count = together.reach(keys[position:]) if merging else 1
+            group = keys[position : position + count]
+            left = yield from self._several(lane, group) if count > 1 else self._one(lane, group[0])
+            position += count
+            if left is not None:
+                yield Idle(lane, (*left, *keys[position:]))
                 return
-            change = changes[key]
-            verdict = self._approve(change)
-            if verdict is False:
-                yield Idle(lane, task.keys[position:])
-                return
-            if isinstance(verdict, StepResult):
-                yield Finished(lane, verdict, good=True)
-                continue
-            yield Started(lane, change)
-            node: StepNode = nodes[key]["node"]
-            finished = self._guarded(lane, change, functools.partial(self._job.work, key), node.ignore_errors)
-            yield finished
+        yield Idle(lane, keys[position:])
+
+    def _stopped(self) -> bool:
+        return self.halted or self._job.stop.requested
+
+    def _one(self, lane: str, key: str) -> Generator[Message, None, tuple[str, ...] | None]:
+        """Returns None to go on, else which of its steps have not begun."""
+        change = self._job.changes[key]
+        verdict = self._approve(change)
+        if verdict is False:
+            return (key,)
+        if isinstance(verdict, StepResult):
+            yield Finished(lane, verdict, good=True)
+            return None
+        yield Started(lane, change)
+        finished = self._step(lane, key)
+        yield finished
+        return None if finished.good else ()
+
+    def _step(self, lane: str, key: str) -> Finished:
+        work = functools.partial(self._job.work, key)
+        return self._guarded(lane, self._job.changes[key], work, self._ignores(key))
+
+    def _ignores(self, key: str) -> bool:
+        node: StepNode = self._job.graph.dag.nodes[key]["node"]
+        return node.ignore_errors
+
+    def _several(self, lane: str, keys: tuple[str, ...]) -> Generator[Message, None, tuple[str, ...] | None]:
+        """Steps that are done together; those that have not ended by that are done alone, in order.
+
+        Some may have ended well though one before them fails: what depends on them goes no further than if
+        it had been done in order. The last is told of first: whoever is told of a failure skips what follows.
+        """
+        for key in keys:
+            yield Started(lane, self._job.changes[key])
+        ended = self._performed(lane, keys)
+        for position, key in enumerate(keys):
+            finished = ended.pop(key, None)
+            if finished is None:
+                if self._stopped():
+                    yield from ended.values()
+                    return tuple(other for other in keys[position:] if other not in ended)
+                finished = self._step(lane, key)
             if not finished.good:
-                yield Idle(lane, task.keys[position + 1 :])
-                return
-        yield Idle(lane)
+                for other in reversed(ended.values()):
+                    other.cause = key
+                    yield other
+                yield finished
+                return tuple(other for other in keys[position + 1 :] if other not in ended)
+            yield finished
+        return None
+
+    def _performed(self, lane: str, keys: tuple[str, ...]) -> dict[str, Finished]:
+        begun = self._job.clock()
+        fatal: StateError | None = None
+        try:
+            results = dict(self._job.together.perform(keys))
+        except BaseException as error:  # noqa: BLE001 - a worker that raises must never hang the run
+            fatal = error if isinstance(error, StateError) else None
+            results = {key: self._raised(self._job.changes[key], error, begun) for key in keys}
+        return {
+            key: self._finished(lane, self._job.changes[key], results[key], self._ignores(key), fatal)
+            for key in keys
+            if key in results
+        }
 
     def _hooks(self, task: HookTask) -> Iterator[Message]:
         node, runner = task.node, self._job.hooks
@@ -119,14 +175,22 @@ class Performer:
             result = act()
         except BaseException as error:  # noqa: BLE001 - a worker that raises must never hang the run
             fatal = error if isinstance(error, StateError) else None
-            result = StepResult(
-                address=change.address,
-                kind=change.kind,
-                action=change.action,
-                status=_status(error),
-                seconds=self._job.clock() - begun,
-                message=_told(error),
-            )
+            result = self._raised(change, error, begun)
+        return self._finished(lane, change, result, ignore, fatal)
+
+    def _raised(self, change: Change, error: BaseException, begun: float) -> StepResult:
+        return StepResult(
+            address=change.address,
+            kind=change.kind,
+            action=change.action,
+            status=_status(error),
+            seconds=self._job.clock() - begun,
+            message=_told(error),
+        )
+
+    def _finished(
+        self, lane: str, change: Change, result: StepResult, ignore: bool, fatal: StateError | None
+    ) -> Finished:
         if result.address != change.address:
             result = replace(result, address=change.address)
         if ignore and result.status is StepStatus.FAILED and fatal is None:

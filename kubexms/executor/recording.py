@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -44,6 +44,15 @@ class Recorder:
 
     def intend(self, attempt: Attempt, before: Observation) -> None:
         """Durable before the first write: what is about to be done, and what was there before."""
+        self._writer.open_intent(self._intent(attempt, before))
+
+    def intend_together(self, attempts: Sequence[Attempt]) -> dict[str, Intent]:
+        """The same for steps that share an exchange, by address."""
+        intents = [self._intent(attempt, attempt.last_seen.observation) for attempt in attempts]
+        self._writer.open_intents(intents)
+        return {intent.address: intent for intent in intents}
+
+    def _intent(self, attempt: Attempt, before: Observation) -> Intent:
         planned = attempt.planned
         rendered = attempt.rendered
         entry, open_intent = attempt.valid_entry(), planned.intent
@@ -54,36 +63,54 @@ class Recorder:
         else:
             prior = plain_prior(before, rendered)
         attempt.prior = prior
-        self._writer.open_intent(
-            Intent(
-                address=planned.change.address,
-                run=self._run,
-                kind=planned.change.kind,
-                action=planned.change.action.value,
-                spec=self._conceal.spec(rendered),
-                spec_digest=self._conceal.spec_digest(rendered),
-                prior=prior,
-                object_id=rendered.object_id,
-                machine_id=attempt.host.machine_id,
-                at=datetime.now(UTC),
-            )
-        )
         attempt.intended = True
+        return Intent(
+            address=planned.change.address,
+            run=self._run,
+            kind=planned.change.kind,
+            action=planned.change.action.value,
+            spec=self._conceal.spec(rendered),
+            spec_digest=self._conceal.spec_digest(rendered),
+            prior=prior,
+            object_id=rendered.object_id,
+            machine_id=attempt.host.machine_id,
+            at=datetime.now(UTC),
+        )
+
+    def withdraw(self, attempts: Sequence[Attempt]) -> None:
+        """Nothing was done about these. What an earlier run left open stays open."""
+        self._writer.withdraw_intents(
+            [item.planned.change.address for item in attempts if item.planned.intent is None]
+        )
+
+    def succeed_together(self, attempts: Sequence[Attempt], seconds: float) -> dict[str, StepResult]:
+        """Steps that share an exchange and are as desired; those that had nothing to do have no outcome."""
+        results: dict[str, StepResult] = {}
+        done: list[tuple[StepRecord, StepState]] = []
+        for attempt in attempts:
+            result = self._result(attempt, StepStatus.OK, attempt.acted, seconds)
+            results[result.address] = result
+            done.append((_record(attempt.planned, result), self._kept(attempt, attempt.acted)))
+        self._writer.close_intents(done, run=self._run)
+        return results
 
     def succeed(self, attempt: Attempt, changed: bool, seconds: float) -> StepResult:
         """The step is as desired (or gone): its entry, its result, its intent closed."""
-        planned, host = attempt.planned, attempt.host
         result = self._result(attempt, StepStatus.OK, changed, seconds)
-        record = _record(planned, result)
-        if removes(planned):
+        record = _record(attempt.planned, result)
+        if removes(attempt.planned):
             self._writer.close_intent(record, run=self._run, remove=True)
             return result
+        self._writer.close_intent(record, run=self._run, entry=self._kept(attempt, changed))
+        return result
+
+    def _kept(self, attempt: Attempt, changed: bool) -> StepState:
+        """The entry of a step that succeeded; later steps of the run know it."""
         entry = self._entry(attempt, changed)
         if entry.outputs:
-            host.outputs[planned.instance.address.path] = dict(entry.outputs)
-        self._digests[planned.change.address] = entry.observation_digest
-        self._writer.close_intent(record, run=self._run, entry=entry)
-        return result
+            attempt.host.outputs[attempt.planned.instance.address.path] = dict(entry.outputs)
+        self._digests[attempt.planned.change.address] = entry.observation_digest
+        return entry
 
     def fail(self, attempt: Attempt, error: KubexmsError, status: StepStatus, seconds: float) -> StepResult:
         """The step failed: its intent stays open where nobody knows how far it got."""

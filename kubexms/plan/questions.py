@@ -109,3 +109,13 @@ def read_single(rendered: Rendered, answers: Sequence[Answer]) -> Seen:
     probes = rendered.executor.probe([rendered.spec])
     questions = Questions(tuple(p.fragment for p in probes), tuple((name,) for _ in probes), {name: rendered})
     return read(questions, answers)[name]
+
+
+def joint(rendered: Sequence[Rendered]) -> Questions:
+    """The questions about several steps of one kind at once; they are named by their position."""
+    probes = rendered[0].executor.probe([item.spec for item in rendered])
+    return Questions(
+        tuple(probe.fragment for probe in probes),
+        tuple(tuple(str(index) for index in probe.indexes) for probe in probes),
+        {str(index): item for index, item in enumerate(rendered)},
+    )

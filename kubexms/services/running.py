@@ -18,9 +18,11 @@ from kubexms.executor.outcome import Scrubber
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
 from kubexms.executor.stop import StopSignal
+from kubexms.executor.together import StepsTogether
 from kubexms.graph.deletes import DeleteEntry, build_delete_graph
 from kubexms.graph.model import Scope, StepGraph
 from kubexms.plan.model import Change, Plan
+from kubexms.plan.questions import Seen
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import RunIdentity
 from kubexms.services.planning import Prepared, graph_of
@@ -77,12 +79,16 @@ def run_changes(
         recorder.know(address, digest)
 
     def work(address: str) -> StepResult:
-        step = steps[address]
-        work = planned.hosts[step.change.host]
-        if step.change.address in forgets:
+        step, seen = together.resume(address)
+        if address in forgets:
             return recorder.forget(step)
-        seen = work.answer.seen.get(address) if work.answer is not None else None
         return applier.apply(step, hosts.get(step.change.host), seen)
+
+    def seen_of(address: str) -> Seen | None:
+        answer = planned.hosts[steps[address].change.host].answer
+        return answer.seen.get(address) if answer is not None else None
+
+    together = StepsTogether(recorder, steps=steps, seen=seen_of, host=hosts.get, lineage=lineage)
 
     forgets = {address for address, change in changes.items() if change.action.value == "forget"}
     coming = {address: change for address, change in changes.items() if not change.leaving}
@@ -111,6 +117,7 @@ def run_changes(
             graph,
             wanted,
             work,
+            together=together,
             hooks=hooks,
             fail_fast=fail_fast,
             on_event=listener,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -113,6 +113,23 @@ class PeerContext(Protocol):
         Nothing of it is recorded, so its output may hold secrets. There is no `"$KX_BACKUP"`.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[S]):
+    """One of several steps that are done together; see `StepExecutor.merge`."""
+
+    spec: S
+    request: ChangeRequest
+    alone: Action
+    """What `action` gives for it."""
+    store: str
+    """The name of the step's own directory, in letters that need no quotes."""
+
+    @property
+    def backup(self) -> str:
+        """A word of sh: what `"$KX_BACKUP"` is when it is done alone."""
+        return f'"${{KX_BACKUP%/*}}"/{self.store}'
 
 
 class StepContext(Protocol):
@@ -232,6 +249,23 @@ class StepExecutor(ABC, Generic[S]):
         """
         return context.exchange(self.undo(spec, prior) or Action(":"))
 
+    def shares(self, spec: S) -> Hashable | None:
+        """Steps that follow each other on a host and answer equally here may be done together. None: never.
+
+        Only for kinds whose `run` is one exchange.
+        """
+        return None
+
+    def merge(self, parts: Sequence[Part[S]]) -> Action | None:
+        """Does for all parts, in their order, what their actions do; None: these cannot share one action.
+
+        The framework guards all parts by one comparison, has an intent of each recorded before, saves the
+        paths of each (`alone.backup`) and asks about each afterwards. Those that are as desired then have
+        succeeded, whatever the exit status was; the others are done alone. So a merged action may fail as a
+        whole and need not say because of which part; it leaves no part worse than its own action would.
+        """
+        return None
+
     # watching -----------------------------------------------------------------------------
     def watches(self, spec: S) -> tuple[str, ...]:
         """Names of steps of the same module (`task/step` or `step`) whose change triggers this one."""
@@ -295,6 +329,7 @@ __all__ = [
     "Disruption",
     "Observation",
     "OneByOne",
+    "Part",
     "PeerContext",
     "Presence",
     "Probe",

@@ -51,7 +51,9 @@ def test_interrupt_finishes_what_is_in_flight_and_says_so(project: ProjectDirect
         file("after", "/etc/kubexms-after", "x"),
     )
     with project.start("apply", "--auto-approve") as running:
-        time.sleep(2.5)
+        limit = time.monotonic() + 60
+        while project.hosts[0].run("pgrep -x -f 'sleep 3'").returncode and time.monotonic() < limit:
+            pass
         running.send_signal(signal.SIGINT)
         text, _ = running.communicate(timeout=60)
     assert running.returncode != 0

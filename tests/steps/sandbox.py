@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kubexms.runtime.protocol import Action, Fragment, Outcome, Record
-from kubexms.step.contract import ActionKind, ChangeRequest, StepArgs, StepExecutor
+from kubexms.step.contract import ActionKind, ChangeRequest, Part, StepArgs, StepExecutor
 from kubexms.step.observation import Observation, Presence
 from kubexms.step.shell import quote
 
@@ -59,11 +59,12 @@ class Sandbox:
     shell: str
     root: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = ".kubexms-store"
 
     @property
     def store(self) -> Path:
         """What `$KX_BACKUP` is."""
-        path = self.root / ".kubexms-store"
+        path = self.root / self.name
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
@@ -180,6 +181,23 @@ class Subject:
         assert self.request(spec).action is ActionKind.NO_OP
         self.leftovers()
         return before
+
+    def member(self, number: int) -> Subject:
+        """The same in the directory of the step of that number, of those that `merged` is about."""
+        return Subject(self.executor, replace(self.sandbox, name=f"store{number}"))
+
+    def merged(self, specs: Sequence[StepArgs]) -> Action:
+        """What does for all of them, in directories of their own."""
+        parts = []
+        for number, spec in enumerate(specs):
+            store = self.member(number).sandbox.store
+            request = self.request(spec)
+            parts.append(Part(spec, request, self.executor.action(spec, request), store.name))
+        assert len({self.executor.shares(spec) for spec in specs}) == 1
+        assert self.executor.shares(specs[0]) is not None
+        action = self.executor.merge(parts)
+        assert action is not None
+        return action
 
     def fails(self, spec: StepArgs) -> str:
         """Act and expect an error; returns stderr."""

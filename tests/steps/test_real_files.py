@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubexms.spec.asset import Asset
+from kubexms.step.contract import ActionKind, Part
 from kubexms.step.kinds.directory import DirectoryExecutor, DirectorySpec
 from kubexms.step.kinds.file import FileExecutor, FileSpec
 from kubexms.step.kinds.symlink import SymlinkExecutor, SymlinkSpec
@@ -140,6 +141,50 @@ class TestFile:
         assert not (tmp_path / "a").exists()
         assert list(tmp_path.glob(".kubexms.*"))
         host.apply(spec)
+
+
+@each_shell()
+class TestFilesTogether:
+    def test_new_and_changed(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        (tmp_path / "d").mkdir()
+        (tmp_path / "old").write_text("old")
+        (tmp_path / "old").chmod(0o600)
+        specs = [
+            FileSpec(path=str(tmp_path / 'it\'s "new"\n$x'), content=CONTENT, mode="0640"),
+            FileSpec(path=str(tmp_path / "old"), content="\0binary"),
+            FileSpec(path=str(tmp_path / "d/empty")),
+            FileSpec(path=str(tmp_path / "d/last"), content="last"),
+        ]
+        outcome = host.member(0).sandbox.act(host.merged(specs))
+        assert (outcome.status, outcome.stderr) == (0, b"")
+        assert [host.request(spec).action for spec in specs] == [ActionKind.NO_OP] * 4
+        assert (tmp_path / "old").stat().st_mode & 0o7777 == 0o600
+        host.leftovers()
+
+    def test_nothing_is_put_in_place_unless_all_are_written(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        specs = [FileSpec(path=str(tmp_path / name), content="x") for name in ("a", "no/b", "c")]
+        outcome = host.member(0).sandbox.act(host.merged(specs))
+        assert outcome.status == 1
+        assert b"no is not a directory: declare it in a step before this one" in outcome.stderr
+        assert not (tmp_path / "a").exists()
+        host.leftovers()
+
+    def test_files_that_cannot_share(self, shell: str, tmp_path: Path) -> None:
+        host = subject(shell, tmp_path, FileExecutor())
+        path = tmp_path / "a"
+        once = FileSpec(path=str(path), content="x")
+        request = host.request(once)
+        part = Part(once, request, host.executor.action(once, request), "s")
+        assert host.executor.merge([part, part]) is None
+        path.write_text("x")
+        mode = FileSpec(path=str(path), content="x", mode="0600")
+        request = host.request(mode)
+        alone = Part(mode, request, host.executor.action(mode, request), "s")
+        assert host.executor.merge([alone, replace(part, spec=FileSpec(path="/b", content="x"))]) is None
+        assert host.executor.shares(FileSpec(path="/b", content="x" * 20_000)) is None
+        assert host.executor.shares(FileSpec(path="/b", state="absent")) is None
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

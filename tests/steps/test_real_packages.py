@@ -127,3 +127,64 @@ class TestPackages:
         assert (
             "no such version is on offer: ktapp=7.*" in Step(host, "package", packages=["ktapp=7.*"]).fails()
         )
+
+    def test_several_steps_share_a_transaction_and_each_takes_back_its_own(
+        self, host_with_stand_ins: Machine
+    ) -> None:
+        host = host_with_stand_ins
+        host.sh(_REPOSITORY)
+        was = host.sh(_INSTALLED)
+        first, second = (
+            Step(host, "package", packages=["ktapp=1.0-1"]),
+            Step(host, "package", packages=["ktother"]),
+        )
+        priors = [step.observe() for step in (first, second)]
+        outcome = first.subject.member(0).sandbox.act(first.subject.merged([first.spec, second.spec]))
+        assert outcome.status == 0, outcome.stderr.decode()
+        assert [first.observe().attributes, second.observe().attributes] == [
+            {"ktapp": "1.0-1"},
+            {"ktother": "1.0"},
+        ]
+        first.subject.member(0).undo(first.spec, priors[0])
+        # what both brought stays as long as one of them needs it
+        assert second.observe().attributes == {"ktother": "1.0"}
+        assert "ktlib" in host.sh(_INSTALLED)
+        second.subject.member(1).undo(second.spec, priors[1])
+        assert host.sh(_INSTALLED) == was
+
+    def test_a_shared_transaction_that_was_killed_is_taken_back_step_by_step(
+        self, host_with_stand_ins: Machine
+    ) -> None:
+        host = host_with_stand_ins
+        host.sh(_REPOSITORY)
+        was = host.sh(_INSTALLED)
+        steps = [Step(host, "package", packages=[name]) for name in ("ktapp", "ktother")]
+        priors = [step.observe() for step in steps]
+        action = steps[0].subject.merged([step.spec for step in steps])
+        cut = action.script.replace("comm -13", "kill -9 $$; comm -13")
+        assert steps[0].subject.member(0).sandbox.act(type(action)(cut, timeout=action.timeout)).status != 0
+        steps[0].subject.member(0).undo(steps[0].spec, priors[0])
+        assert steps[1].observe().attributes == {"ktother": "1.0"}
+        steps[1].subject.member(1).undo(steps[1].spec, priors[1])
+        assert host.sh(_INSTALLED) == was
+
+    def test_one_that_is_not_on_offer_fails_the_shared_transaction(
+        self, host_with_stand_ins: Machine
+    ) -> None:
+        host = host_with_stand_ins
+        host.sh(_REPOSITORY)
+        steps = [Step(host, "package", packages=[name]) for name in ("ktapp", "nosuch", "ktother")]
+        action = steps[0].subject.merged([step.spec for step in steps])
+        outcome = steps[0].subject.member(0).sandbox.act(action)
+        assert outcome.status == 1
+        assert b"Unable to locate package nosuch" in outcome.stderr
+        assert [step.observe().presence for step in steps] == ["absent"] * 3
+
+    def test_held_together(self, host_with_stand_ins: Machine) -> None:
+        host = host_with_stand_ins
+        host.sh(_REPOSITORY)
+        steps = [Step(host, "package", packages=[name], hold=True) for name in ("ktapp=1.*", "ktother")]
+        action = steps[0].subject.merged([step.spec for step in steps])
+        assert steps[0].subject.member(0).sandbox.act(action).status == 0
+        assert host.sh("apt-mark showhold") == "ktapp\nktother\n"
+        assert all(step.observe().attributes["onHold"] is True for step in steps)

@@ -9,7 +9,7 @@ from pydantic import JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
-from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ChangeRequest, Disruption, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
 from kubexms.step.kinds._shell.atomic import functions, ownership
 from kubexms.step.kinds._shell.survey import Question, read_state, survey
@@ -90,16 +90,18 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
     def action(self, spec: DirectorySpec, request: ChangeRequest) -> Action:
         if spec.state == "absent":
             return Action(functions(spec.path) + _removal(spec.path, force=spec.force), timeout=3600.0)
-        lines = [functions(spec.path) + _MAKE]
-        steps = _ancestors(spec.path)
-        lines += [f"make {depth} {quote(path)} 755" for depth, path in steps[:-1]]
-        lines.append(f"make {steps[-1][0]} {quote(spec.path)} {'700' if spec.mode or spec.owner else '755'}")
-        if spec.mode or spec.owner or spec.group:
-            lines.append(
-                _permit(spec.path, spec.mode or "0755", spec.owner, spec.group, new_mode=not spec.mode)
-            )
-        lines.append(f"flush {quote(spec.path)}/..")
-        return Action("\n".join(lines) + "\n")
+        return Action(f"{functions(spec.path)}{_MAKE}{_made(spec)}flush {quote(spec.path)}/..\n")
+
+    def shares(self, spec: DirectorySpec) -> str | None:
+        """Directories are made together."""
+        return "make" if spec.state == "present" else None
+
+    def merge(self, parts: Sequence[Part[DirectorySpec]]) -> Action:
+        """One after the other, and one wait for the disk."""
+        made = [f"KX_BACKUP={part.backup}\n{_made(part.spec)}" for part in parts]
+        above = " ".join(f"{quote(part.spec.path)}/.." for part in parts)
+        ended = f"ended() {{ flush {above}; }}\ntrap ended EXIT\n"
+        return Action(f"{functions('')}{_MAKE}{ended}{''.join(made)}")
 
     def undo(self, spec: DirectorySpec, prior: Observation) -> Action | None:
         if prior.presence is Presence.PRESENT:
@@ -113,6 +115,16 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
         lines = [functions(spec.path) + _UNMAKE + _removal(spec.path, force=spec.force)]
         lines += [f"unmake {depth} {quote(path)}" for depth, path in reversed(_ancestors(spec.path)[:-1])]
         return Action("\n".join(lines) + "\n", timeout=3600.0)
+
+
+def _made(spec: DirectorySpec) -> str:
+    """Lines that make it, and what is missing above it, with mode and owner."""
+    *above, (depth, _) = _ancestors(spec.path)
+    lines = [f"make {depth} {quote(path)} 755" for depth, path in above]
+    lines.append(f"make {depth} {quote(spec.path)} {'700' if spec.mode or spec.owner else '755'}")
+    if spec.mode or spec.owner or spec.group:
+        lines.append(_permit(spec.path, spec.mode or "0755", spec.owner, spec.group, new_mode=not spec.mode))
+    return "\n".join(lines) + "\n"
 
 
 def _ancestors(path: str) -> list[tuple[int, str]]:

@@ -12,15 +12,17 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, TEMPLATE_FILE, Asset
-from kubexms.step.contract import ActionKind, ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ActionKind, ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
-from kubexms.step.kinds._shell.atomic import functions, ownership, permissions, removal, restoration
+from kubexms.step.kinds._shell.atomic import functions, ownership, permissions, removal, restoration, together
 from kubexms.step.kinds._shell.survey import Question, read_state, survey
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
 TEXT_LIMIT = 64 * 1024
 """Bytes up to which a file's text is shown as a diff."""
+SHARED_LIMIT = 16 * 1024
+"""Bytes up to which a file is written together with others."""
 
 
 class FileSpec(StepArgs):
@@ -182,24 +184,35 @@ class FileExecutor(StepExecutor[FileSpec]):
                 spec.path, spec.mode, spec.owner, spec.group
             )
             return Action(script)
-        if isinstance(spec.source, Asset):
-            payload = Payload(path=Path(spec.source.path), size=spec.source.size)
-        else:
-            content = _content(spec) or b""
-            payload = Payload(data=content, size=len(content), sensitive=bool(self.secrets_from(spec)))
         lines = [functions(spec.path)]
         if spec.force:
             lines.append(_CLEAR.format(path=path))
-        lines.append(f"begin {path}")
-        if _sha256(spec) is None:
-            lines.append('if [ -f "$p" ]; then cat <"$p" >"$t"; fi')
-        else:
-            lines.append('payload content >"$t" || lacking')
-        lines.append(f"keep {quote(ownership(spec.owner, spec.group))} {quote(spec.mode or '')}")
+        lines += [f"begin {path}", *_filling(spec, "content")]
         if spec.validate_with is not None:
             lines.append(_validation(spec.validate_with))
         lines.append("commit")
-        return Action("\n".join(lines) + "\n", {"content": payload}, backup=(spec.path,), timeout=3600.0)
+        payloads = {"content": self._payload(spec)}
+        return Action("\n".join(lines) + "\n", payloads, backup=(spec.path,), timeout=3600.0)
+
+    def _payload(self, spec: FileSpec) -> Payload:
+        if isinstance(spec.source, Asset):
+            return Payload(path=Path(spec.source.path), size=spec.source.size)
+        content = _content(spec) or b""
+        return Payload(data=content, size=len(content), sensitive=bool(self.secrets_from(spec)))
+
+    def shares(self, spec: FileSpec) -> str | None:
+        """Short files that need no check of their own are written together."""
+        plain = spec.state == "present" and not spec.force and spec.validate_with is None
+        size = spec.source.size if isinstance(spec.source, Asset) else len(_content(spec) or b"")
+        return "write" if plain and size <= SHARED_LIMIT else None
+
+    def merge(self, parts: Sequence[Part[FileSpec]]) -> Action | None:
+        """Whole files, each path once; changes of mode and owner alone are not worth it."""
+        specs = [part.spec for part in parts]
+        if len({spec.path for spec in specs}) < len(specs) or not all(part.alone.backup for part in parts):
+            return None
+        script = together([(spec.path, _filling(spec, f"content{n}")) for n, spec in enumerate(specs)])
+        return Action(script, {f"content{n}": self._payload(spec) for n, spec in enumerate(specs)})
 
     def undo(self, spec: FileSpec, prior: Observation) -> Action | None:
         if prior.presence is not Presence.PRESENT:
@@ -207,6 +220,15 @@ class FileExecutor(StepExecutor[FileSpec]):
         if prior.attributes.get("type") not in ("file", "symlink"):
             return None
         return Action(functions(spec.path) + restoration(spec.path, prior))
+
+
+def _filling(spec: FileSpec, payload: str) -> list[str]:
+    """Gives the temporary file its bytes, mode and owner."""
+    if _sha256(spec) is None:
+        write = 'if [ -f "$p" ]; then cat <"$p" >"$t"; fi'
+    else:
+        write = f'payload {payload} >"$t" || lacking'
+    return [write, f"keep {quote(ownership(spec.owner, spec.group))} {quote(spec.mode or '')}"]
 
 
 _CLEAR = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,13 +13,13 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.spec.base import FrozenModel
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._shell.etc_files import lists_of
 from kubexms.step.kinds._shell.package_install import INSTALL
 from kubexms.step.kinds._shell.package_probe import PROBE
 from kubexms.step.kinds._shell.package_remove import REMOVE, UNDO
 from kubexms.step.observation import Attributes, Observation, Presence
-from kubexms.step.shell import words
+from kubexms.step.shell import quote, words
 
 ABSENT = "absent"
 ANY = "installed"
@@ -201,21 +201,27 @@ class PackageExecutor(StepExecutor[PackageSpec]):
             there = [name for name in spec.names if request.before.attributes.get(name, ABSENT) != ABSENT]
             script = f"dependents={int(spec.with_dependents)} purge={int(spec.purge)}\n"
             return Action(f"{head}{REMOVE}{script}gone {words(there or spec.names)}\n", timeout=timeout)
-        wanted = [item for item in spec.packages if item.name in request.changed]
-        refresh = {None: "auto", True: "always", False: "never"}[spec.update_cache]
-        recommends = "" if spec.install_recommends is None else str(int(spec.install_recommends))
-        max_age = "" if spec.cache_max_age is None else spec.cache_max_age
-        script = (
-            f"{head}refresh={refresh} max_age={max_age} "
-            f"downgrade={int(spec.allow_downgrade)} recommends={recommends} "
-            f"held={int(spec.hold is not None)} newest={int(spec.state == 'latest')}\n{INSTALL}"
-        )
-        if wanted:
-            pairs = [text for item in wanted for text in (item.name, item.version or "")]
-            script += f"there {words(pairs)}\n"
-        if spec.hold is not None and (wanted or "onHold" in request.changed):
-            script += f"mark {'hold' if spec.hold else 'unhold'} {words(spec.names)}\n"
-        return Action(script, timeout=timeout)
+        return Action(head + _install([(spec, request.changed)]), timeout=timeout)
+
+    def shares(self, spec: PackageSpec) -> Hashable | None:
+        """Steps that install, with the same settings, share one transaction."""
+        if spec.state == "absent":
+            return None
+        return (spec.state, spec.hold, *(getattr(spec, name) for name in _SETTINGS))
+
+    def merge(self, parts: Sequence[Part[PackageSpec]]) -> Action | None:
+        """One transaction; each step keeps account of what came with it, but for what the others name."""
+        specs = [part.spec for part in parts]
+        if len({name for spec in specs for name in spec.names}) < sum(len(spec.names) for spec in specs):
+            return None
+        lines = [
+            f"wait_for={specs[0].lock_timeout}",
+            _install(
+                [(part.spec, part.request.changed) for part in parts],
+                _members([part.store for part in parts], specs),
+            ),
+        ]
+        return Action("\n".join(lines), timeout=max(part.alone.timeout for part in parts))
 
     def undo(self, spec: PackageSpec, prior: Observation) -> Action | None:
         """What came with this step goes, dependencies too; other versions come back while they exist."""
@@ -254,6 +260,42 @@ class PackageExecutor(StepExecutor[PackageSpec]):
         """Another version is still the same object."""
         plain = tuple(PackageItem(name=name) for name in sorted(spec.names))
         return super().object_id(spec.model_copy(update={"packages": plain}))
+
+
+def _install(steps: Sequence[tuple[PackageSpec, frozenset[str]]], members: str = "") -> str:
+    """The transaction of steps with the same settings, and which of their packages differ."""
+    spec = steps[0][0]
+    refresh = {None: "auto", True: "always", False: "never"}[spec.update_cache]
+    recommends = "" if spec.install_recommends is None else str(int(spec.install_recommends))
+    max_age = "" if spec.cache_max_age is None else spec.cache_max_age
+    script = (
+        f"refresh={refresh} max_age={max_age} "
+        f"downgrade={int(spec.allow_downgrade)} recommends={recommends} "
+        f"held={int(spec.hold is not None)} newest={int(spec.state == 'latest')}\n{INSTALL}{members}"
+    )
+    wanted = [item for spec, changed in steps for item in spec.packages if item.name in changed]
+    if wanted:
+        script += f"there {words([text for item in wanted for text in (item.name, item.version or '')])}\n"
+    marked = [
+        name
+        for spec, changed in steps
+        if "onHold" in changed or any(item.name in changed for item in spec.packages)
+        for name in spec.names
+    ]
+    if spec.hold is not None and marked:
+        script += f"mark {'hold' if spec.hold else 'unhold'} {words(marked)}\n"
+    return script
+
+
+def _members(directories: Sequence[str], specs: Sequence[PackageSpec]) -> str:
+    """Whose transaction it is: the steps' directories, and for each what the others name."""
+    cases = []
+    for directory, own in zip(directories, specs, strict=True):
+        others = [name.partition(":")[0] for spec in specs if spec is not own for name in spec.names]
+        cases.append(f"    {directory}) printf '%s\\n' {words(others)} ;;\n")
+    return (
+        f"members={quote(' '.join(directories))}\nothers_of() {{\n  case $1 in\n{''.join(cases)}  esac\n}}\n"
+    )
 
 
 def _version(name: str, answer: Mapping[str, list[str]]) -> str:

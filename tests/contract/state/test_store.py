@@ -24,30 +24,9 @@ from kubexms.state.model import (
 from kubexms.state.protocol import StateStore
 from kubexms.state.store import open_store
 from kubexms.step.observation import Observation
+from tests.contract.state.conftest import Make
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-Make = Callable[[], StateStore]
-
-
-@pytest.fixture(params=["sqlite", "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    opened: list[StateStore] = []
-
-    def build() -> StateStore:
-        number = len(opened)
-        sqlite = request.param == "sqlite"
-        opened.append(open_store(tmp_path / str(number), "prod") if sqlite else MemoryStore("prod"))
-        return opened[-1]
-
-    yield build
-    for store in opened:
-        store.close()
-        store.close()
-
-
-@pytest.fixture
-def store(make: Make) -> StateStore:
-    return make()
 
 
 def info(number: str = "1") -> LockInfo:
@@ -121,23 +100,6 @@ def test_a_removed_step_is_gone(store: StateStore) -> None:
         writer.open_intent(intent("m/t/s@n1"))
         writer.close_intent(record("m/t/s@n1"), run="r1", remove=True)
     assert store.snapshot().steps == {}
-
-
-def test_steps_done_together_have_their_intents_and_results_together(store: StateStore) -> None:
-    names = ["m/t/a@n1", "m/t/b@n1", "m/t/c@n1"]
-    with store.lock(info(), timeout=0) as writer:
-        writer.begin_run(run("r1"))
-        writer.open_intents([intent(name) for name in names])
-        assert list(store.snapshot().intents) == names
-        writer.close_intents([(record(name), step(name)) for name in names[:2]], run="r1")
-        assert list(store.snapshot().intents) == names[2:]
-        writer.withdraw_intents(names[2:])
-        for nothing in (writer.open_intents, writer.withdraw_intents):
-            nothing([])
-        writer.close_intents([], run="r1")
-    snapshot = store.snapshot()
-    assert (list(snapshot.steps), snapshot.intents) == (names[:2], {})
-    assert [result.address for result in store.run("r1")[1]] == names[:2]
 
 
 def test_an_intent_can_outlive_its_result(store: StateStore) -> None:

@@ -1,15 +1,17 @@
 """Writes files so that whoever reads them, or kills the writer, sees the old bytes or the new ones.
 
 A script is `functions(token)`, then `begin PATH` (a temporary file "$t" beside the file, private at
-first), bytes into "$t", then `keep` or `permit` (mode and owner), then `commit` (fsync, rename).
+first), bytes into "$t", then `keep` or `permit` (mode and owner), then `commit` (fsync, rename). `together`
+does so for several files.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from kubexms.step.observation import Observation
-from kubexms.step.shell import quote
+from kubexms.step.shell import quote, words
 
 _FUNCTIONS = """\
 fail() {
@@ -37,7 +39,7 @@ begin() {
     d=${d:-/}
     [ -d "$d" ] || fail "$d is not a directory: declare it in a step before this one"
     if [ -d "$p" ] && [ ! -L "$p" ]; then fail "$p is a directory"; fi
-    rm -f "$d/.kubexms.$id."??????
+    for t in "$d/.kubexms.$id."??????; do [ ! -e "$t" ] || rm -f "$t"; done
     t=$(mktemp "$d/.kubexms.$id.XXXXXX")
     trap 'rm -f "$t"' EXIT
     trap 'exit 143' HUP INT TERM
@@ -55,21 +57,24 @@ permit() {
     chmod "$2" "$t"
 }
 flush() {
-    sync "$1" 2>/dev/null || sync
+    sync "$@" 2>/dev/null || sync
 }
-commit() {
+place() {
     label=
     if [ ! -L "$t" ] && [ -d /sys/fs/selinux ] && command -v chcon >/dev/null; then
         label=new
         [ ! -f "$p" ] || [ -L "$p" ] || ! chcon --reference="$p" "$t" 2>/dev/null || label=
     fi
-    [ -L "$t" ] || flush "$t"
     if [ -d "$p" ]; then
         mv -fT "$t" "$p" 2>/dev/null || { rm -f "$p"; mv -f "$t" "$p"; }
     else
         mv -f "$t" "$p"
     fi
     if [ -n "$label" ] && command -v restorecon >/dev/null; then restorecon "$p" || :; fi
+}
+commit() {
+    [ -L "$t" ] || flush "$t"
+    place
     flush "$d"
 }
 """
@@ -80,7 +85,30 @@ def functions(token: str) -> str:
 
     `begin` removes what a killed run has left behind under the same token.
     """
-    return f"id={hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}\n{_FUNCTIONS}"
+    return f"{_of(token)}{_FUNCTIONS}"
+
+
+def _of(token: str) -> str:
+    return f"id={hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}\n"
+
+
+def together(writings: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A script that writes several files: pairs of a path, which is the token too, and lines that fill "$t".
+
+    One wait for the disk takes the place of one for each file. Nothing is put in its place before all are
+    written, so that a failure until then leaves no file changed.
+    """
+    names = [f"t{number}" for number in range(len(writings))]
+    every = " ".join(f'"${name}"' for name in names)
+    homes = words(list(dict.fromkeys(path.rpartition("/")[0] or "/" for path, _ in writings)))
+    lines = [_FUNCTIONS, "=; ".join(names) + "=; placed="]
+    lines.append(f'ended() {{ rm -f -- {every}; [ -z "$placed" ] || flush {homes}; }}')
+    for name, (path, filling) in zip(names, writings, strict=True):
+        lines += [f"{_of(path)}begin {quote(path)}", f"{name}=$t", "trap ended EXIT", *filling]
+    lines += [f"flush {every}", "placed=y"]
+    for name, (path, _) in zip(names, writings, strict=True):
+        lines += [f"t=${name} p={quote(path)}", "place", f"{name}="]
+    return "\n".join(lines) + "\n"
 
 
 def ownership(owner: str | None, group: str | None) -> str:

@@ -14,6 +14,10 @@ export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_F
 dnf=dnf
 command -v dnf >/dev/null || dnf=yum
 log=$KX_BACKUP/log
+steps=${KX_BACKUP%/*} own=${KX_BACKUP##*/}
+# the directories of the steps that this is done for; others_of DIRECTORY: what the other ones name
+members=$own
+others_of() { :; }
 # locked COMMAND...: runs it; while another package tool holds the lock, waits and tries again
 locked() {
   until=$(($(date +%s) + wait_for)) said=
@@ -45,7 +49,8 @@ mend() {
     locked dpkg --force-confdef --force-confold --configure -a || complain
   fi
 }
-# What is installed, one name a line. A transaction that was killed left "open": what it brought is ours.
+# What is installed, one name a line. A transaction that was killed left "open": what it brought is ours,
+# but for what other steps named that shared it.
 installed() {
   case $tool in
     apt) dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^.[^n c][^ ]* *//p' | sort ;;
@@ -53,23 +58,42 @@ installed() {
   esac
 }
 close() {
-  [ -e "$KX_BACKUP/open" ] || return 0
-  installed >"$KX_BACKUP/now"
-  touch "$KX_BACKUP/added"
-  comm -13 "$KX_BACKUP/open" "$KX_BACKUP/now" | sort -u - "$KX_BACKUP/added" >"$KX_BACKUP/next"
-  sync "$KX_BACKUP/next" 2>/dev/null || sync
-  mv -f "$KX_BACKUP/next" "$KX_BACKUP/added"
-  rm -f "$KX_BACKUP/open" "$KX_BACKUP/now"
+  for m in $members; do [ ! -e "$steps/$m/open" ] || break; done
+  [ -e "$steps/$m/open" ] || return 0
+  installed >"$log.now"
+  for m in $members; do close_one "$steps/$m"; done
+  rm -f "$log.now"
+}
+close_one() {
+  [ -e "$1/open" ] || return 0
+  touch "$1/added" "$1/others"
+  comm -13 "$1/open" "$log.now" | awk -v tool="$tool" -v others=" $(tr '\n' ' ' <"$1/others") " '
+    { n = $0; sub(tool == "apt" ? /:.*/ : /\.[^.]*$/, "", n); if (!index(others, " " n " ")) print }' |
+    sort -u - "$1/added" >"$1/next"
+  sync "$1/next" 2>/dev/null || sync
+  mv -f "$1/next" "$1/added"
+  rm -f "$1/open" "$1/others"
 }
 begin() {
   close
-  if [ "$tool" = apt ] && [ ! -e "$KX_BACKUP/configs" ]; then
-    dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^.c *//p' >"$KX_BACKUP/configs"
-    apt-mark showauto >"$KX_BACKUP/auto"
+  installed >"$log.opening"
+  if [ "$tool" = apt ]; then
+    dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^.c *//p' >"$log.configs"
+    apt-mark showauto >"$log.auto"
   fi
-  installed >"$KX_BACKUP/opening"
-  sync "$KX_BACKUP/opening" 2>/dev/null || sync
-  mv -f "$KX_BACKUP/opening" "$KX_BACKUP/open"
+  for m in $members; do
+    if [ "$tool" = apt ] && [ ! -e "$steps/$m/configs" ]; then
+      cat "$log.auto" >"$steps/$m/auto"
+      cat "$log.configs" >"$steps/$m/configs"
+    fi
+    others_of "$m" >"$steps/$m/others"
+    cat "$log.opening" >"$steps/$m/opening"
+  done
+  rm -f "$log.opening" "$log.configs" "$log.auto"
+  set --
+  for m in $members; do set -- "$@" "$steps/$m/others" "$steps/$m/opening"; done
+  sync "$@" 2>/dev/null || sync
+  for m in $members; do mv -f "$steps/$m/opening" "$steps/$m/open"; done
 }
 mark() {
   action=$1

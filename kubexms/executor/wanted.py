@@ -1,0 +1,48 @@
+"""What a step calls for by what was last seen of its host."""
+
+from __future__ import annotations
+
+from kubexms.plan.compare import Comparison, compare
+from kubexms.plan.rendered import Rendered
+from kubexms.plan.working import PlannedStep
+from kubexms.step.contract import ActionKind, ChangeRequest
+from kubexms.step.observation import Observation
+
+_WORSE = {
+    ActionKind.NO_OP: 0,
+    ActionKind.CREATE: 1,
+    ActionKind.RUN: 1,
+    ActionKind.UPDATE: 1,
+    ActionKind.REPLACE: 2,
+    ActionKind.DELETE: 3,
+}
+
+
+def wanted(planned: PlannedStep, rendered: Rendered, observation: Observation) -> Comparison:
+    """What is to be done now; for steps that nothing can be seen of, what the plan said."""
+    found = compare(rendered, observation, planned.instance.step.ignore_changes if planned.entry else ())
+    change = planned.change
+    if rendered.executor.runs(rendered.spec) != "observed":
+        return Comparison(ActionKind.RUN, ("run",))
+    if change.action is ActionKind.REPLACE and found.action is not ActionKind.CREATE:
+        return Comparison(ActionKind.REPLACE, found.changed)
+    if (
+        found.action is ActionKind.NO_OP
+        and change.effective
+        and change.triggered_by
+        and rendered.desired is not None
+    ):
+        return Comparison(change.action)
+    return found
+
+
+def worse(found: Comparison, planned: PlannedStep) -> bool:
+    """Whether that destroys more than the plan said."""
+    return _WORSE[found.action] > max(_WORSE[planned.change.action], 1)
+
+
+def request_for(planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:
+    """What a kind is told to do."""
+    entry = planned.entry
+    prior = entry.prior if entry is not None else None
+    return ChangeRequest(found.action, before, frozenset(found.changed), planned.change.triggered_by, prior)
