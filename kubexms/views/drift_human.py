@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from kubexms.plan.driftreport import DriftReport
-from kubexms.plan.model import Change
 from kubexms.views import wording
 from kubexms.views.changes import Folded, change_lines, folded
 from kubexms.views.escaping import printable
@@ -15,25 +13,6 @@ from kubexms.views.folding import fold, fold_text
 from kubexms.views.moments import moment
 from kubexms.views.paint import Paint, Role, plain
 from kubexms.views.values import plural
-
-
-class DriftView(Protocol):
-    """What pages need of a `DriftReport`; each drifted change leads from what was applied to what is."""
-
-    @property
-    def drifted(self) -> tuple[Change, ...]: ...
-    @property
-    def pending(self) -> tuple[Change, ...]: ...
-    @property
-    def unreachable(self) -> Mapping[str, str]: ...
-    @property
-    def behind(self) -> tuple[str, ...]: ...
-    @property
-    def untracked(self) -> tuple[str, ...]: ...
-    @property
-    def unknown(self) -> Mapping[str, str]: ...
-    @property
-    def maintenance(self) -> Mapping[str, str]: ...
 
 
 def drift_text(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from kubexms.plan.model import Change
+from kubexms.plan.origin import Place
 from kubexms.spec.address import Address
 from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views import wording
@@ -69,6 +70,10 @@ class Block:
     hosts: tuple[str, ...]
     group: int
     """Index of this set of hosts among those of the page."""
+    at: str
+    """The hosts, as short as they can be said."""
+    names: str
+    """The hosts, all of them."""
     module: str
     task: str
     step: str
@@ -83,6 +88,8 @@ class Block:
     """Attributes that do not change."""
     past: bool
     """It has happened already."""
+    place: str
+    """`file:line` of the step; empty where that is not known."""
 
     @property
     def kind(self) -> str:
@@ -105,17 +112,6 @@ class Block:
         return SIGNS[self.change.action]
 
     @property
-    def at(self) -> str:
-        """The hosts, as short as they can be said."""
-        text = ",".join(fold(self.hosts))
-        return printable(text) if len(text) <= _HOSTS_IN_TITLE else f"{len(self.hosts)} hosts"
-
-    @property
-    def names(self) -> str:
-        """The hosts, all of them."""
-        return printable(", ".join(fold(self.hosts)))
-
-    @property
     def interrupts(self) -> bool:
         """Whether applying it interrupts or destroys something."""
         return not self.past and (
@@ -123,6 +119,7 @@ class Block:
         )
 
 
+_NOWHERE: Mapping[str, Place] = {}
 DESTROYING = frozenset({ActionKind.DELETE, ActionKind.REPLACE})
 
 
@@ -130,19 +127,35 @@ class HostSets:
     """Sets of hosts by index, each once: thousands of changes share few of them."""
 
     def __init__(self) -> None:
-        self._index: dict[tuple[str, ...], int] = {}
+        self._known: dict[tuple[str, ...], tuple[int, str, str]] = {}
 
-    def index(self, hosts: tuple[str, ...]) -> int:
-        """The index of a set, in the order of being asked for."""
-        return self._index.setdefault(hosts, len(self._index))
+    def told(self, hosts: tuple[str, ...]) -> tuple[int, str, str]:
+        """The index of a set, in the order of being asked for, and its hosts: in short, and all of them."""
+        if hosts not in self._known:
+            words = fold(hosts)
+            short = printable(",".join(words))
+            at = short if len(short) <= _HOSTS_IN_TITLE else f"{len(hosts)} hosts"
+            self._known[hosts] = (len(self._known), at, printable(", ".join(words)))
+        return self._known[hosts]
 
     def lists(self) -> list[list[str]]:
         """Every set, printable, by index."""
-        return [[printable(host) for host in hosts] for hosts in self._index]
+        return [[printable(host) for host in hosts] for hosts in self._known]
 
 
-def block(group: Folded, sets: HostSets, budget: Budget, *, past: bool = False) -> Block:
-    """Everything about one folded change; with `past` it has happened already, and there is no why."""
+def block(
+    group: Folded,
+    sets: HostSets,
+    budget: Budget,
+    *,
+    happened: str = "",
+    places: Mapping[str, Place] = _NOWHERE,
+) -> Block:
+    """Everything about one folded change.
+
+    `happened` says what did, where it is not a plan; then there is no why. `places` are where steps
+    are written, by path without key.
+    """
     change = group.change
     address = Address.parse(change.address)
     attributes = () if change.action is ActionKind.FORGET else tuple(_attributes(change, budget))
@@ -150,18 +163,23 @@ def block(group: Folded, sets: HostSets, budget: Budget, *, past: bool = False) 
     return Block(
         change,
         group.hosts,
-        sets.index(group.hosts),
+        *sets.told(group.hosts),
         printable(address.module),
         printable(address.task),
         printable(address.path.split("/", 2)[2]),
         printable(group.path),
-        wording.happened(change) if past else wording.outcome(change),
-        tuple(_remarks(change, past=past)),
+        happened or wording.outcome(change),
+        tuple(_remarks(change, past=bool(happened))),
         attributes,
         _preview(attributes),
         len({name for name, _, _ in pairs} - {item.name for item in attributes}),
-        past,
+        bool(happened),
+        _written_at(places.get(f"{address.module}/{address.task}/{address.step}")),
     )
+
+
+def _written_at(place: Place | None) -> str:
+    return "" if place is None else printable(f"{place.file}:{place.line}")
 
 
 def _remarks(change: Change, *, past: bool) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from kubexms.views.html.layout import HEAD, WIDTH, lay_out
 from kubexms.views.html.lines import Budget
 from kubexms.views.html.page import data, moment, render
 from kubexms.views.html.sections import OPEN, sections
-from kubexms.views.html.summary import modules, roles, tiles, verdict
+from kubexms.views.html.summary import FIGURES, modules, roles, tiles, verdict
 from kubexms.views.plan_diagnostics import by_error, plan_diagnostics
 from kubexms.views.plan_human import NO_CHANGES, NO_CHANGES_SEEN, plan_line
 from kubexms.views.values import plural
@@ -32,10 +32,12 @@ def plan_html(plan: Plan) -> str:
     """
     sets, budget = HostSets(), Budget()
     effective = plan.effective
-    blocks = [block(group, sets, budget) for group in folded(effective)]
+    written = plan.origin.places if plan.origin is not None else {}
+    blocks = [block(group, sets, budget, places=written) for group in folded(effective)]
     shown = sections(blocks, plan.order)
     places = {group.path: group.id for section in reversed(shown) for group in section.groups}
     drawn = drawing(plan)
+    touched = modules(plan)
     tone, told = verdict(plan)
     return render(
         "plan.html",
@@ -45,7 +47,8 @@ def plan_html(plan: Plan) -> str:
         headline=_headline(plan),
         facts=_facts(plan),
         tiles=tiles(plan.changes),
-        modules=modules(plan),
+        modules=touched,
+        figures=[name for name in FIGURES if any(row.figures[name] for row in touched)],
         roles=roles(plan),
         diagnostics=list(map(_diagnostic, plan_diagnostics(plan))),
         removals=[(printable(r.host), plural(r.steps, "step"), r.allowed) for r in plan.removals],

@@ -25,14 +25,17 @@ class Tile:
     count: int
 
 
+FIGURES = ("add", "change", "destroy", "forget")
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
     """A row of a table of what is touched."""
 
     name: str
     hosts: str
-    figures: tuple[int, int, int, int]
-    """To add, to change, to destroy, to forget."""
+    figures: Mapping[str, int]
+    """Of each of `FIGURES`."""
     interrupts: str
 
 
@@ -65,7 +68,7 @@ def _touched(item: Radius, of: int) -> Touched:
     return Touched(
         printable(item.name),
         f"{len(item.hosts)} of {of}" if of else str(len(item.hosts)),
-        (counts.add, counts.change, counts.remove, counts.forget),
+        dict(zip(FIGURES, (counts.add, counts.change, counts.remove, counts.forget), strict=True)),
         ", ".join(_some(count, NOUNS[disruption]) for disruption, count in item.disruptions.items()),
     )
 

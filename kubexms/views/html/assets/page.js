@@ -71,9 +71,8 @@
     }
     for (const section of sections) section.hidden = !section.querySelector(".g:not([hidden])");
     none.hidden = changes > 0;
-    shown.textContent = active
-      ? `${changes.toLocaleString("en")} of ${total.toLocaleString("en")} changes match.`
-      : `${total.toLocaleString("en")} changes.`;
+    const all = `${total.toLocaleString("en")} ${total === 1 ? "change" : "changes"}`;
+    shown.textContent = active ? `${changes.toLocaleString("en")} of ${all} match.` : `${all}.`;
     remember();
   };
 
@@ -118,6 +117,15 @@
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply));
+  // Not every browser prints what is folded.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")].filter((el) => !el.closest("[hidden]"));
+    for (const el of folded) el.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const el of folded) el.open = false;
+  });
   const foldAll = (open) => {
     for (const el of document.querySelectorAll(".c, details.g")) if (!el.hidden) el.open = open;
   };

@@ -19,6 +19,7 @@ from kubexms.plan.model import (
     Removal,
     TextDiff,
 )
+from kubexms.plan.origin import Origin, Place
 from kubexms.step.contract import ActionKind
 from kubexms.views.escaping import printable
 from kubexms.views.html.lines import LINES, LINES_BEYOND
@@ -175,6 +176,19 @@ def test_figures_agree_with_the_plan() -> None:
         ["runtime", "1", "\u2013", "1", "\u2013", "\u2013", "1 restart"],
         ["role", "hosts", "add", "change", "destroy", "forget", "interrupts"],
         ["node", "1 of 5", "1", "7", "2", "1", "1 with data loss, 1 reboot, 1 restart"],
+    ]
+
+
+def test_a_step_says_where_it_is_written() -> None:
+    place = Place(file="site.yaml", line=14)
+    made = plan(
+        create('a/b/c["k"]@n1', "file", {"x": 1}),
+        create("a/b/d@n1", "file", {"x": 1}),
+        origin=Origin(places={"a/b/c": place}),
+    )
+    assert [change.one("p", "k").words for change in page(made).find("details", "c")] == [
+        "file on n1 site.yaml:14",
+        "file on n1",
     ]
 
 
