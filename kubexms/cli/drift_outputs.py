@@ -116,11 +116,7 @@ class DriftOutputs:
 
             yield from ((name, drift_metrics) for name in self.metrics_files)
         if self.html_files:
-            from kubexms.views.html import drift_html
-
-            yield from (
-                (name, lambda report: drift_html(report, title=_title(report))) for name in self.html_files
-            )
+            yield from ((name, _page) for name in self.html_files)
 
 
 def _page(report: DriftReport) -> str:
