@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from kubexms.config.cycles import cycles
+from kubexms.config.cycles import cycles, steps_before_their_time
 from kubexms.config.expansion import ModuleScope
-from kubexms.config.references import dependencies, duplicate_hooks, moves, selections, watched
+from kubexms.config.references import (
+    dependencies,
+    duplicate_hooks,
+    moves,
+    selections,
+    unkept_outputs,
+    watched,
+)
 from kubexms.config.sources import SourceMap
 from kubexms.config.templatecheck import templates
 from kubexms.diagnostics import Diagnostic
@@ -38,8 +45,10 @@ def _check(
     yield from wrong
     if not wrong:
         yield from cycles(pipeline, sources)
+    yield from steps_before_their_time(pipeline, sources)
     yield from watched(pipeline, sources)
     yield from duplicate_hooks(pipeline, sources)
+    yield from unkept_outputs(pipeline, sources)
     yield from moves(pipeline)
     if roles is not None:
         yield from selections(pipeline, hosts, roles, sources)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from kubexms.config.references import WATCHING
 from kubexms.config.sources import SourceMap
 from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.spec.pipeline import Dependency, ModuleSpec, PipelineSpec
@@ -16,6 +18,37 @@ def cycles(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
     for path in _circles(_tasks(pipeline)):
         module, _, task = path[0].partition("/")
         yield _error("tasks", path, sources.lookup(module, task, field_path=("dependsOn",), key=True))
+
+
+def steps_before_their_time(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
+    """Steps that need one that comes after them in the same task, whose order is fixed."""
+    for module in pipeline.modules:
+        for task in module.tasks:
+            places = {step.name: index for index, step in enumerate(task.steps)}
+            for own, step in enumerate(task.steps):
+                named = {"dependsOn": step.depends_on, **{name: step.args.get(name) for name in WATCHING}}
+                for field, names in named.items():
+                    for index, name in enumerate(names if isinstance(names, (list, tuple)) else ()):
+                        other = _in_task(name, module.name, task.name)
+                        if places.get(other, -1) < own:
+                            continue
+                        where = sources.lookup(module.name, task.name, step.name, (field, index))
+                        path = (
+                            f"{module.name}/{task.name}/{step.name}",
+                            f"{module.name}/{task.name}/{other}",
+                        )
+                        yield replace(
+                            _error("steps", path if other != step.name else path[:1], where),
+                            detail=f"'{other}' comes after '{step.name}' in this task: move it up."
+                            if other != step.name
+                            else "A step cannot wait for itself.",
+                        )
+
+
+def _in_task(name: object, module: str, task: str) -> str:
+    """The step of this task that `step`, `task/step` or `module/task/step` names; empty if of another."""
+    *path, step = str(name).split("/")
+    return step if path in ([], [task], [module, task]) else ""
 
 
 def _error(what: str, path: Sequence[str], source: SourceRange | None) -> Diagnostic:

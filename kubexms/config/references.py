@@ -106,6 +106,20 @@ def _twice(hooks: Hooks, who: str, scope: tuple[str, str], sources: SourceMap) -
         seen.add(hook.name)
 
 
+def unkept_outputs(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
+    """Outputs that are sensitive, so that no state may keep them, and that the host is not asked for."""
+    for module in pipeline.modules:
+        for task in module.tasks:
+            for step in task.steps:
+                if step.sensitive and step.args.get("outputs") and "outputsFrom" not in step.args:
+                    who = f"{module.name}/{task.name}/{step.name}"
+                    yield _error(
+                        f"the outputs of {who} are sensitive, so nothing keeps them",
+                        "Give the step `outputsFrom`, which asks the host for them at every plan.",
+                        sources.lookup(module.name, task.name, step.name, ("outputs",), key=True),
+                    )
+
+
 def moves(pipeline: PipelineSpec) -> Iterator[Diagnostic]:
     """`moved` entries that contradict each other or what is there."""
     seen: dict[str, str] = {}

@@ -59,6 +59,10 @@ class Attempt:
             return None
         return entry
 
+    def secret(self, output: object) -> bool:
+        """Whether an output is to be shown and kept nowhere."""
+        return self.planned.instance.step.sensitive or self.scrub.text(str(output)) != str(output)
+
     @property
     def rendered(self) -> Rendered:
         """The step as it is applied."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from kubexms.plan.conceal import Concealer
-from kubexms.plan.rendered import Instance
 from kubexms.plan.working import PlannedStep
 from kubexms.state.digest import digest
 from kubexms.state.model import Intent, StepState
@@ -72,11 +71,9 @@ def resolved_entry(entry: StepState, intent: Intent | None, observation: Observa
     return entry.model_copy(update={"touched": True, "prior": prior})
 
 
-def applied_entry(
-    entry: StepState, instance: Instance, *, prior: Observation | None, outputs: Mapping[str, str]
-) -> StepState:
+def applied_entry(entry: StepState, *, prior: Observation | None, outputs: Mapping[str, str]) -> StepState:
     """The entry of a step that kubexms has just changed on its host."""
     kept: dict[str, object] = {"touched": True, "prior": prior}
-    if outputs and not instance.step.sensitive:
+    if outputs:
         kept["outputs"] = dict(outputs)
     return entry.model_copy(update=kept)

@@ -82,7 +82,7 @@ class RunHosts:
         if any(waits.startswith("facts") for waits in rendered.unknown.values()):
             self._ask_facts(host)
         with self._render:
-            return self._planner.render_again(planned, self._outputs(planned.instance.address.host))
+            return self._planner.render_again(planned, self._outputs())
 
     def _ask_facts(self, host: HostRun) -> None:
         look = Exchange("facts", (FACTS,), Action(":"), expect=NEVER, verify=False)
@@ -93,17 +93,13 @@ class RunHosts:
             with self._render:
                 self._planner.scopes.learn(host.name, host.facts)
 
-    def _outputs(self, host: str) -> dict[str, dict[str, object]]:
-        """Outputs of this run: the host's own by path, all hosts' by address."""
+    def _outputs(self) -> dict[str, dict[str, object]]:
+        """Outputs of this run by address."""
         with self._lock:
             hosts = list(self._hosts.values())
-        found: dict[str, dict[str, object]] = {}
-        for other in hosts:
-            for path, outputs in list(other.outputs.items()):
-                found[f"{path}@{other.name}"] = outputs
-                if other.name == host:
-                    found[path] = outputs
-        return found
+        return {
+            f"{path}@{host.name}": outputs for host in hosts for path, outputs in list(host.outputs.items())
+        }
 
 
 __all__ = ["HOST_LOCK_WAIT", "RunHosts", "Writable"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from kubexms.config.template import Sensitive
 from kubexms.errors import KubexmsError
 from kubexms.executor.attempt import Attempt, plain_prior, removes
 from kubexms.executor.entries import adopted_entry, applied_entry, resolved_entry
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.plan.conceal import Concealer
+from kubexms.plan.outputs import observed_outputs
 from kubexms.plan.working import PlannedStep
 from kubexms.state.model import Intent, StepRecord, StepState
 from kubexms.state.protocol import StateWriter
@@ -106,9 +108,9 @@ class Recorder:
 
     def _kept(self, attempt: Attempt, changed: bool) -> StepState:
         """The entry of a step that succeeded; later steps of the run know it."""
-        entry = self._entry(attempt, changed)
-        if entry.outputs:
-            attempt.host.outputs[attempt.planned.instance.address.path] = dict(entry.outputs)
+        printed = dict(attempt.outcome.outputs) if changed and attempt.outcome else {}
+        entry = self._entry(attempt, changed, printed)
+        self._hand_on(attempt, printed or entry.outputs)
         self._digests[attempt.planned.change.address] = entry.observation_digest
         return entry
 
@@ -134,7 +136,18 @@ class Recorder:
         self._writer.close_intent(_record(planned, result), run=self._run, remove=True)
         return result
 
-    def _entry(self, attempt: Attempt, changed: bool) -> StepState:
+    def _hand_on(self, attempt: Attempt, outputs: Mapping[str, object]) -> None:
+        """Outputs for later steps of this run; what is or may hold a secret stays one."""
+        assert attempt.instance is not None
+        assert attempt.after is not None
+        told: dict[str, object] = {
+            name: Sensitive(value) if attempt.secret(value) else value for name, value in outputs.items()
+        }
+        told |= observed_outputs(attempt.instance, attempt.after.observation)
+        if told:
+            attempt.host.outputs[attempt.planned.instance.address.path] = told
+
+    def _entry(self, attempt: Attempt, changed: bool, printed: Mapping[str, str]) -> StepState:
         planned, host = attempt.planned, attempt.host
         assert attempt.instance is not None
         assert attempt.after is not None
@@ -152,8 +165,8 @@ class Recorder:
         )
         if not changed:
             return resolved_entry(entry, planned.intent, attempt.after.observation)
-        outputs = attempt.outcome.outputs if attempt.outcome else {}
-        return applied_entry(entry, attempt.instance, prior=attempt.prior, outputs=outputs)
+        kept = {name: value for name, value in printed.items() if not attempt.secret(value)}
+        return applied_entry(entry, prior=attempt.prior, outputs=kept)
 
     def _tainted(self, attempt: Attempt) -> StepState | None:
         """The entry of a step that acted and failed: its prior is kept, everything else is to be looked at.

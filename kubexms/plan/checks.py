@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kubexms.plan.model import PlanDiagnostic, Reason
+from kubexms.plan.outputs import split
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
 from kubexms.step.contract import ActionKind, Disruption
@@ -83,6 +84,40 @@ def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDia
             planned.change.address,
         )
     ]
+
+
+def never_known(works: Mapping[str, HostWork]) -> list[PlanDiagnostic]:
+    """Steps that wait for outputs which no run will give: `known after apply` would be a lie."""
+    found: list[PlanDiagnostic] = []
+    for work in works.values():
+        for address, planned in work.steps.items():
+            rendered = planned.instance.rendered
+            waits = {*rendered.unknown.values(), planned.instance.trigger_unknown or ""}
+            for name in sorted(waits):
+                why = _never(name.removeprefix("outputs."), work.name, works) if "outputs." in name else ""
+                if why:
+                    found.append(_error(f"{address} needs {name}, which nothing will give", why, address))
+    return found
+
+
+def _never(name: str, host: str, works: Mapping[str, HostWork]) -> str:
+    path, other = split(name.rpartition(".")[0])
+    work = works.get(other or host)
+    if work is None or not work.usable:
+        return ""
+    address = f"{path}@{work.name}"
+    producer = work.steps.get(address)
+    if producer is None:
+        elsewhere = sorted(a for w in works.values() for a in w.steps if a.rpartition("@")[0] == path)
+        if elsewhere:
+            return f"{path} is no step of {work.name}. Write outputs['{elsewhere[0]}'] for another host's."
+        return f"No host has the step {path} now."
+    if producer.change.effective:
+        return ""
+    return (
+        f"{address} is as it should be, so it does not run and prints nothing. Give it `outputsFrom`, "
+        f"which tells its outputs without running it, or run it again with --replace '{address}'."
+    )
 
 
 def _error(summary: str, detail: str, address: str) -> PlanDiagnostic:

@@ -7,6 +7,7 @@ import re
 from kubexms.config.project import LoadedProject
 from kubexms.config.template import Unknown
 from kubexms.plan.model import PlanDiagnostic
+from kubexms.plan.outputs import named_outputs, observed_outputs, split
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.working import HostWork, PlannedStep
 
@@ -50,21 +51,19 @@ def runs_users_shell(instance: Instance) -> bool:
 def flow(work: HostWork, step: PlannedStep) -> None:
     """What this step, if it is still to run, makes unknown to later ones."""
     instance, change = step.instance, step.change
-    names = declared_outputs(instance)
+    names = named_outputs(instance)
     path = instance.address.path
     if not change.effective:
+        seen = work.answer.seen.get(change.address) if names and work.answer is not None else None
+        told = observed_outputs(instance, seen.observation) if seen is not None else {}
+        if told:
+            work.outputs[path] = told
         return
     changed = set(instance.rendered.executor.changes_facts) | declared_facts(instance)
     for fact in changed:
         work.unknown_facts[fact] = path
     if names:
         work.outputs[path] = {name: Unknown(f"outputs.{path}.{name}") for name in names}
-
-
-def declared_outputs(instance: Instance) -> tuple[str, ...]:
-    """Names of the outputs that a step declares."""
-    outputs = getattr(instance.rendered.spec, "outputs", None)
-    return tuple(outputs) if outputs else ()
 
 
 def declared_facts(instance: Instance) -> set[str]:
@@ -100,4 +99,5 @@ def outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
     paths = (
         name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs.")
     )
-    return tuple(path if "@" in path else f"{path}@{host}" for path in paths if path)
+    found = [split(path) for path in paths if path]
+    return tuple(f"{path}@{other or host}" for path, other in found)

@@ -38,6 +38,10 @@ def lookup(value: object, path: str) -> object:
     while path:
         if not isinstance(value, Mapping):
             return NOTHING if not isinstance(value, Unknown) else value
+        head, _, last = path.rpartition(".")
+        if head in value:  # also what cannot be listed, only looked up: outputs
+            value, path = value[head], last
+            continue
         key = next(
             (
                 k

@@ -11,7 +11,7 @@ from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
-from kubexms.plan.checks import check
+from kubexms.plan.checks import check, never_known
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.decide import Evidence, decide
 from kubexms.plan.expand import Expander, Placement
@@ -29,6 +29,7 @@ from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
+from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.questions import Questioner, Questions, Seen
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
@@ -90,6 +91,7 @@ class Planner:
         self._recorded: dict[str, Instance] = {}
         self._facts_matter = mentions_facts(project)
         self._works_by_name: dict[str, HostWork] = {}
+        self._declared = declared_outputs(project.pipeline)
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts, resolver)
@@ -108,7 +110,9 @@ class Planner:
         instance = step.instance
         module = instance.address.module
         work = self._works_by_name[instance.address.host]
-        scope = self.scopes.scope(module, work.name, outputs={**work.outputs, **outputs}, each=instance.each)
+        scope = self.scopes.scope(
+            module, work.name, outputs=self._outputs(work.name, outputs), each=instance.each
+        )
         base = self._project.scopes[module].base_dir
         rendered = self._renderer.render(instance.step, scope, base)
         return self._binder.bind_one(replace(instance, rendered=rendered), work.siblings).instance
@@ -135,6 +139,7 @@ class Planner:
         planned = Planned(works, self._snapshot, self._previous, self._conceal)
         if not self._destroy:
             self._decide_all(planned)
+            planned.diagnostics += never_known(works)
         for work in works.values():
             if work.usable:
                 for step in removals(work, self._recorded, self._conceal, destroy=self._destroy):
@@ -160,6 +165,21 @@ class Planner:
             }
         return works
 
+    def _outputs(self, host: str, fresh: Mapping[str, Mapping[str, object]] | None = None) -> Outputs:
+        """What templates on a host see of outputs; `fresh` are those of this run, by address."""
+
+        def known(other: str, path: str) -> Mapping[str, object] | None:
+            address = f"{path}@{other}"
+            if fresh is not None and address in fresh:
+                return fresh[address]
+            work = self._works_by_name.get(other)
+            if work is not None:
+                return work.outputs.get(path)
+            entry = self._snapshot.steps.get(address)  # a host that this plan leaves out
+            return entry.outputs or None if entry is not None else None
+
+        return Outputs(host, known, self._declared)
+
     def _departed(self, known: set[str]) -> list[Host]:
         """Hosts of the state that left the inventory and whose removal was allowed."""
         import fnmatch
@@ -184,10 +204,11 @@ class Planner:
         if work.removed or self._destroy:
             return []
         found: list[Instance] = []
+        known = self._outputs(work.name)
         for placement in self._expander.placements(work.host):
             result = self._expander.expand(
                 placement,
-                lambda module, each: self.scopes.scope(module, work.name, outputs=work.outputs, each=each),
+                lambda module, each: self.scopes.scope(module, work.name, outputs=known, each=each),
             )
             if not isinstance(result, Unselected):
                 found += result
@@ -248,9 +269,11 @@ class Planner:
                 self._decide_placement(planned, works[placement.host], placement)
 
     def _decide_placement(self, planned: Planned, work: HostWork, placement: Placement) -> None:
+        known = self._outputs(work.name)
+
         def make_scope(module: str, each: Mapping[str, JsonValue] | None) -> dict[str, object]:
             return self.scopes.scope(
-                module, work.name, outputs=work.outputs, unknown_facts=work.unknown_facts, each=each
+                module, work.name, outputs=known, unknown_facts=work.unknown_facts, each=each
             )
 
         result = self._expander.expand(placement, make_scope)

@@ -99,7 +99,7 @@ class Scopes:
             "host": self._views[host],
             "facts": visible,
             "hosts": self._everyone,
-            "outputs": outputs or {},
+            "outputs": {} if outputs is None else outputs,
         }
         if each is not None:
             scope["each"] = each

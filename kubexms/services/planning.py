@@ -13,7 +13,7 @@ from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer
 from kubexms.plan.planner import PlanListener, Planned, Planner
 from kubexms.plan.selection import matching
-from kubexms.plan.working import HostWork
+from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.services.project import Project
 from kubexms.spec.address import Address
 from kubexms.spec.inventory import Host
@@ -69,6 +69,7 @@ def prepare(
         listener=_Relay(listener),
     )
     planned = planner.plan()
+    _refuse_cycles(project, planned)
     made = assemble(
         planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
     )
@@ -94,6 +95,27 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
         if not step.change.leaving
     ]
     return build_graph(project.loaded.pipeline, nodes)
+
+
+def _refuse_cycles(project: Project, planned: Planned) -> None:
+    """Raise `GraphError` where steps wait for each other: a plan that cannot be applied is none.
+
+    Only steps that need one whose place in the documents is after theirs can be part of a circle, so the
+    graph is made for those alone.
+    """
+    modules = project.loaded.pipeline.modules
+    places = {(m.name, t.name): (i, j) for i, m in enumerate(modules) for j, t in enumerate(m.tasks)}
+    steps = planned.steps()
+
+    def place(step: PlannedStep) -> tuple[int, int, int]:
+        address = step.instance.address
+        return (*places.get((address.module, address.task), (-1, -1)), step.instance.position)
+
+    for step in steps.values():
+        needed = [steps[text] for text in (*step.depends_on, *step.data) if text in steps]
+        if not step.change.leaving and any(place(other) > place(step) for other in needed):
+            graph_of(project, planned)
+            return
 
 
 def selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:

@@ -226,6 +226,10 @@ class StepExecutor(ABC, Generic[S]):
         """For preflight kinds: the message with which a plan fails, or None."""
         return None
 
+    def outputs(self, spec: S, observation: Observation) -> Mapping[str, str]:
+        """Outputs for later steps that the host itself tells, also where the step has nothing to do."""
+        return {}
+
     # acting -------------------------------------------------------------------------------
     @abstractmethod
     def action(self, spec: S, request: ChangeRequest) -> Action:

@@ -131,7 +131,7 @@ def _summary(result: StepResult) -> str:
         case StepStatus.INTERRUPTED:
             return f"{result.kind} was interrupted on {host}"
         case StepStatus.UNREACHABLE:
-            return f"{host} was lost while {result.kind} was at work"
+            return f"{result.kind} could not be finished: {host} is out of reach"
         case StepStatus.IGNORED:
             return f"{result.kind} failed on {host}, which is ignored here"
         case _:

@@ -82,6 +82,32 @@ class TestCommand:
         with pytest.raises(ActionFailed, match="output 'a'"):
             host.executor.run(SandboxContext(host, missing), missing, REQUEST)
 
+    def test_outputs_that_the_host_tells(self, shell: str, tmp_path: Path) -> None:
+        host = command(shell, tmp_path)
+        made = tmp_path / "made"
+        spec = CommandSpec(
+            run=f"printf 'a\\n\\nid=7\\n' >{made}",
+            creates=str(made),
+            outputs={"all": "stdout", "id": "id=(.*)", "none": "x(.*)"},
+            outputs_from=f"echo noise >&2; cat {made}",
+        )
+        before = host.observe(spec)
+        assert (before.attributes, host.executor.outputs(spec, before)) == ({"satisfied": False}, {})
+        host.apply(spec)
+        told = host.executor.outputs(spec, host.observe(spec))
+        assert told == {"all": "a\n\nid=7", "id": "7"}
+        made.write_bytes(b"y" * 200_000 + b"\xff")
+        assert host.observe(spec).reason == "'outputsFrom' printed 65536 bytes or more"
+        made.write_bytes(b"y\xff\x00z")
+        assert host.executor.outputs(spec, host.observe(spec))["all"] == "y\ufffdz"
+        made.write_bytes(b"")
+        assert host.executor.outputs(spec, host.observe(spec)) == {"all": ""}
+        always = spec.model_copy(update={"creates": None, "runs": "always"})
+        made.write_bytes(b"id=8\n")
+        assert host.executor.outputs(always, host.observe(always))["id"] == "8"
+        slow = spec.model_copy(update={"outputs_from": "sleep 60", "check_timeout": 1.0})
+        assert "did not end within 1 s" in host.observe(slow).reason
+
     def test_checks_asked_together_and_alone(self, shell: str, tmp_path: Path) -> None:
         host = command(shell, tmp_path)
         specs = [

@@ -16,7 +16,16 @@ from kubexms.errors import ActionFailed
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Probe, RunsPolicy, StepArgs, StepContext, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath, Owner
-from kubexms.step.kinds._shell.checks import Asked, Condition, ask_all, program, read_said, undecided
+from kubexms.step.kinds._shell.checks import (
+    SHOWN,
+    Asked,
+    Condition,
+    ask_all,
+    program,
+    read_said,
+    read_shown,
+    undecided,
+)
 from kubexms.step.kinds._shell.detached import run_detached
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
@@ -72,6 +81,9 @@ class CommandSpec(StepArgs):
     outputs: dict[str, str] = Field(default_factory=dict)
     """Values for later steps, taken from what the command printed: `stdout` for all of it, or a Python
     regular expression, whose first group counts if it has one."""
+    outputs_from: str | None = None
+    """Shell that prints what `outputs` are taken from, instead of `run`. It only looks, like a check, and is
+    asked at every plan: so outputs are known where there is nothing to run, too."""
     changes_facts: tuple[str, ...] = ()
     """Facts that it may change, `hostname` for example; later steps know them only after it."""
     detach: bool = False
@@ -96,6 +108,10 @@ class CommandSpec(StepArgs):
             )
         if not self.expected_status:
             raise PydanticCustomError("command_status", "'expectedStatus' must name at least one status")
+        if self.outputs_from is not None and not self.outputs:
+            raise PydanticCustomError(
+                "command_outputs_from", "'outputsFrom' is what 'outputs' are taken from: name them too"
+            )
         if self.detach and (self.user or self.stdin is not None):
             raise PydanticCustomError("command_detached", "'detach' takes neither 'user' nor 'stdin'")
         return self
@@ -119,7 +135,7 @@ class CommandExecutor(StepExecutor[CommandSpec]):
 
     kind: ClassVar[str] = "command"
     spec: ClassVar[type[StepArgs]] = CommandSpec
-    identity: ClassVar[tuple[str, ...]] = (*_CONDITIONS, "cwd", "env", "user")
+    identity: ClassVar[tuple[str, ...]] = (*_CONDITIONS, "outputs_from", "cwd", "env", "user")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         name: () for name in CommandSpec.model_fields if name not in _CONDITIONS
     }
@@ -136,21 +152,31 @@ class CommandExecutor(StepExecutor[CommandSpec]):
         return ask_all([_asked(spec) for spec in specs])
 
     def observe(self, spec: CommandSpec, record: Record) -> Observation:
-        if spec.runs is not None:
-            return Observation.present({})
         said = read_said(record)
         unknown = undecided(said, _asked(spec))
         if unknown is not None:
             return unknown
+        extra: dict[str, JsonValue] = {}
+        if (told := said.pop(SHOWN, None)) is not None and told.holds:
+            extra["shown"] = read_shown(record)
+        if spec.runs is not None:
+            return Observation.present({}, extra)
         satisfied = any(one.holds == (name in ("creates", "unless", "check")) for name, one in said.items())
         statuses: dict[str, JsonValue] = {name: one.status for name, one in said.items()}
-        return Observation.present({"satisfied": satisfied}, {"statuses": statuses})
+        return Observation.present({"satisfied": satisfied}, {"statuses": statuses, **extra})
 
     def desired(self, spec: CommandSpec) -> Attributes | None:
         return {} if spec.runs is not None else {"satisfied": True}
 
     def runs(self, spec: CommandSpec) -> RunsPolicy:
         return spec.runs or "observed"
+
+    def outputs(self, spec: CommandSpec, observation: Observation) -> Mapping[str, str]:
+        shown = observation.extra.get("shown")
+        if not isinstance(shown, str):
+            return {}
+        found = {name: _match(pattern, shown) for name, pattern in spec.outputs.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
     def action(self, spec: CommandSpec, request: ChangeRequest) -> Action:
         return _action(spec, spec.run, spec.expected_status)
@@ -168,7 +194,7 @@ class CommandExecutor(StepExecutor[CommandSpec]):
             outcome = run_detached(context, text, _digest(spec), spec.expected_status)
         else:
             outcome = context.exchange(self.action(spec, request))
-        if not spec.outputs or not outcome.acted or outcome.status != 0:
+        if not spec.outputs or spec.outputs_from is not None or not outcome.acted or outcome.status != 0:
             return outcome
         return replace(outcome, outputs={**outcome.outputs, **_outputs(spec, outcome.stdout)})
 
@@ -195,6 +221,9 @@ def _asked(spec: CommandSpec) -> Asked:
         else:
             text = program(value, cwd=spec.cwd, env=spec.env)
             conditions.append(Condition(name, text=text, timeout=spec.check_timeout))
+    if spec.outputs_from is not None:
+        text = program(spec.outputs_from, cwd=spec.cwd, env=spec.env)
+        conditions.append(Condition(SHOWN, text=text, timeout=spec.check_timeout))
     return Asked(tuple(conditions), guarded=spec.guard == "on", user=spec.user)
 
 
@@ -221,17 +250,21 @@ def _outputs(spec: CommandSpec, stdout: bytes) -> dict[str, str]:
     text = stdout.decode("utf-8", "replace")
     found: dict[str, str] = {}
     for name, pattern in spec.outputs.items():
-        if pattern == "stdout":
-            found[name] = text.rstrip("\n")
-            continue
-        match = re.search(pattern, text, re.MULTILINE)
-        if match is None:
+        value = _match(pattern, text)
+        if value is None:
             raise ActionFailed(
                 f"the command ran, and nothing that it printed matches output '{name}'",
                 detail=f"The regular expression is {quote(pattern)}.",
             )
-        found[name] = match.group(1 if match.re.groups else 0) or ""
+        found[name] = value
     return found
+
+
+def _match(pattern: str, text: str) -> str | None:
+    if pattern == "stdout":
+        return text.rstrip("\n")
+    match = re.search(pattern, text, re.MULTILINE)
+    return (match.group(1 if match.re.groups else 0) or "") if match is not None else None
 
 
 __all__ = ["CommandExecutor", "CommandSpec"]

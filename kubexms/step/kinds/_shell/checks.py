@@ -1,8 +1,10 @@
 """Checks that users write: each in a shell of its own, bounded, its text never in an argument.
 
 One fragment asks all of them. A record's text has a line `NAME STATUS [FLAG]` per condition; the flag
-is `ro` where the check met the read-only guard and `time` where its time was over. Nothing that a
-check prints becomes part of the record: it would change from one observation to the next.
+is `ro` where the check met the read-only guard, `time` where its time was over, and `big` where it
+printed too much. Nothing that a
+check prints becomes part of the record, which would change from one observation to the next: but for
+`SHOWN`, which is asked for what it prints.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ from kubexms.step.observation import Observation
 from kubexms.step.shell import quote
 
 NOT_FOUND = 127
+SHOWN = "outputs_from"
+"""The condition whose text is kept: what it printed stands after a blank line at the record's end."""
+SHOWN_LIMIT = 65536
+"""Bytes of it."""
 
 # check NAME SECONDS TEXT: adds a line to $r. The descriptors that carry records are closed for it: what
 # it leaves behind must not hold them open, and no check may answer for another.
@@ -31,6 +37,24 @@ check() {
     r="$r$1 $s$f$nl"
 }
 """
+
+# show NAME SECONDS TEXT: the same, and what it prints is kept in $o. Comes after all others. By way of a
+# file: who is left running after its time would hold a pipe open. Its limit (in blocks) is above LIMIT.
+_SHOW = """\
+show() {
+    s=0 f=
+    (
+        ulimit -f 256
+        printf 'exec </dev/null\\n%s\\n' "$3" | timeout "$2" sh -c '. /proc/self/fd/0' 2>"$e" 3>&- 6>&-
+    ) >"$e.out" || s=$?
+    o=$(head -c LIMIT "$e.out")
+    rm -f "$e.out"
+    case $s in 124 | 143) f=' time' ;; esac
+    if [ -s "$e" ] && grep -q 'Read-only file system' "$e"; then f=' ro'; fi
+    if [ "${#o}" -ge LIMIT ]; then f=' big' o=; fi
+    r="$r$1 $s$f$nl$nl$o"
+}
+""".replace("LIMIT", str(SHOWN_LIMIT))
 
 _EXISTS = """\
 nl='
@@ -94,6 +118,8 @@ def ask_all(asked: Sequence[Asked]) -> tuple[Probe, ...]:
         conditions = [condition for index in indexes for condition in asked[index].conditions]
         has_text = any(condition.text is not None for condition in conditions)
         lines = [_EXISTS + _CHECK if has_text else _EXISTS]
+        if any(condition.name == SHOWN for condition in conditions):
+            lines.append(_SHOW)
         for index in indexes:
             lines.append("r=")
             lines += [_line(condition) for condition in asked[index].conditions]
@@ -111,18 +137,24 @@ def ask_all(asked: Sequence[Asked]) -> tuple[Probe, ...]:
 def _line(condition: Condition) -> str:
     if condition.path is not None:
         return f"exists {condition.name} {quote(condition.path)}"
-    return f"check {condition.name} {condition.timeout:g} {quote(condition.text or '')}"
+    verb = "show" if condition.name == SHOWN else "check"
+    return f"{verb} {condition.name} {condition.timeout:g} {quote(condition.text or '')}"
 
 
 def read_said(record: Record) -> dict[str, Said]:
     """The answers by the conditions' names; empty for a record that makes no sense."""
     said: dict[str, Said] = {}
-    for line in record.text.decode("ascii", "replace").splitlines():
+    for line in record.text.partition(b"\n\n")[0].decode("ascii", "replace").splitlines():
         name, _, rest = line.partition(" ")
         status, _, flag = rest.partition(" ")
         if status.isdecimal():
             said[name] = Said(int(status), flag)
     return said
+
+
+def read_shown(record: Record) -> str:
+    """What the text of `SHOWN` printed."""
+    return record.text.partition(b"\n\n")[2].decode("utf-8", "replace")
 
 
 def undecided(said: Mapping[str, Said], asked: Asked) -> Observation | None:
@@ -134,6 +166,8 @@ def undecided(said: Mapping[str, Said], asked: Asked) -> Observation | None:
             return Observation.unknown(f"the host gave no answer for {name}")
         if condition.text is None:
             continue
+        if one.flag == "big":
+            return Observation.unknown(f"{name} printed {SHOWN_LIMIT} bytes or more")
         if one.flag == "time":
             return Observation.unknown(f"{name} did not end within {condition.timeout:g} s")
         if one.flag == "ro" and asked.guarded:
