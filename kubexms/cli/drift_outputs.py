@@ -116,21 +116,9 @@ class DriftOutputs:
 
             yield from ((name, drift_metrics) for name in self.metrics_files)
         if self.html_files:
-            yield from ((name, _page) for name in self.html_files)
+            from kubexms.views.html.drift import drift_html
 
-
-def _page(report: DriftReport) -> str:
-    from kubexms.views.html.drift import drift_html
-    from kubexms.views.moments import moment
-
-    title = " / ".join(part for part in (report.project, report.workspace) if part)
-    facts = {
-        "looked at": moment(report.started),
-        "took": f"{report.seconds:.1f} s",
-        "steps compared": str(len(report.looked_at)),
-        "kubexms": report.tool_version,
-    }
-    return drift_html(report, facts=facts, title=title)
+            yield from ((name, drift_html) for name in self.html_files)
 
 
 def output_files(function: Callable[..., Any]) -> Callable[..., Any]:
