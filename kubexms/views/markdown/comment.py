@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from kubexms.diagnostics import Diagnostic, Severity
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import HostStatus, Plan, Reason
-from kubexms.step.contract import ActionKind
 from kubexms.views import wording
 from kubexms.views.changes import folded
 from kubexms.views.escaping import printable
@@ -197,9 +196,8 @@ def _left_out(bare: list[Block], missing: list[Block]) -> str:
 
 
 def _foot(plan: Plan) -> str:
-    changes = any(change.action is not ActionKind.NO_OP for change in plan.changes)
     how = f" To apply exactly this: <code>kubexms apply --digest {plan_digest(plan)} PLANFILE</code>."
     made = (
         f"Made {rfc3339(plan.created)} by kubexms {code(plan.tool_version, 40)}, state serial {plan.serial}."
     )
-    return f"<p><sub>{made}{how if changes and not plan.errored else ''}</sub></p>"
+    return f"<p><sub>{made}{'' if plan.errored else how}</sub></p>"
