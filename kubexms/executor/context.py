@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from kubexms.executor.clock import Clock
 from kubexms.executor.peers import Peers
@@ -99,6 +100,10 @@ class ExchangeContext:
     def peer(self, host: str) -> PeerContext:
         """See `step.contract.StepContext.peer`."""
         return self._peers.open(host, token=self._token, clock=self._clock)
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """See `step.contract.StepContext.alone`."""
+        return self._peers.alone(what, clock=self._clock)
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Interrupted` when the user asks to stop now."""

@@ -42,7 +42,7 @@ def adopted_entry(
         remembered=rendered.executor.remember(rendered.spec, observation, source_digests or {}),
         trigger_digest=digest(instance.trigger) if instance.step.triggers else "",
         ignore_changes=instance.step.ignore_changes,
-        depends_on=(*planned.depends_on, *planned.data),
+        depends_on=(*planned.depends_on, *planned.data, *planned.phases),
         object_id=rendered.object_id,
         machine_id=machine_id,
         order=order,

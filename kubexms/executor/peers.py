@@ -37,6 +37,7 @@ class Peers:
         self._connect = connect
         self._identity = identity
         self._known: dict[str, _Shared] = {}
+        self._rooms: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def open(self, name: str, *, token: str, clock: Clock) -> Peer:
@@ -52,6 +53,18 @@ class Peers:
         with self._lock:
             shared = self._known.setdefault(name, _Shared())
         return Peer(name, shared, self._begin, token, clock)
+
+    @contextmanager
+    def alone(self, what: str, *, clock: Clock) -> Iterator[None]:
+        """See `step.contract.StepContext.alone`."""
+        with self._lock:
+            room = self._rooms.setdefault(what, threading.Lock())
+        while not room.acquire(blocking=False):
+            clock.sleep(0.1)
+        try:
+            yield
+        finally:
+            room.release()
 
     def _begin(self, name: str) -> Connection:
         self._hold(name)

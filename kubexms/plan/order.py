@@ -36,6 +36,24 @@ def order_of(pipeline: PipelineSpec, steps: Iterable[PlannedStep]) -> tuple[Orde
     )
 
 
+def phases_before(pipeline: PipelineSpec) -> dict[str, tuple[str, ...]]:
+    """For each module those that are done before it begins, directly or not, in the documents' order."""
+    pairs = zip((None, *pipeline.modules), pipeline.modules, strict=False)
+    direct = {
+        module.name: {name.partition("/")[0] for name in _after_of_module(module, previous)} - {module.name}
+        for previous, module in pairs
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for name in direct:
+        reached, waiting = set[str](), [name]
+        while waiting:
+            further = direct.get(waiting.pop(), set()) - reached
+            reached |= further
+            waiting += further
+        found[name] = tuple(module.name for module in pipeline.modules if module.name in reached)
+    return found
+
+
 def _path(address: str) -> str:
     match = _PATH.match(address)
     return match[0] if match else address

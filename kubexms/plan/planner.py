@@ -30,6 +30,7 @@ from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.outputs import Outputs, declared_outputs
+from kubexms.plan.order import phases_before
 from kubexms.plan.questions import Questioner, Questions, Seen
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
@@ -92,6 +93,7 @@ class Planner:
         self._facts_matter = mentions_facts(project)
         self._works_by_name: dict[str, HostWork] = {}
         self._declared = declared_outputs(project.pipeline)
+        self._phases = phases_before(project.pipeline)
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts, resolver)
@@ -357,6 +359,7 @@ class Planner:
             sources,
             inputs,
             depends_on=explicit(instance, work.siblings),
+            phases=self._phases.get(instance.address.module, ()),
             data=tuple(dict.fromkeys(data + outputs_of(reads, work.name))),
         )
 

@@ -26,6 +26,8 @@ class PlannedStep:
     """Addresses that its `dependsOn` names."""
     data: tuple[str, ...] = ()
     """Addresses whose outputs it reads or whose changes it watches."""
+    phases: tuple[str, ...] = ()
+    """Modules that are done before its own begins: what is made in them outlives it, on all hosts."""
 
 
 @dataclass(slots=True)

@@ -107,6 +107,8 @@ def run_changes(
     leaving = {address: change for address, change in changes.items() if change.leaving}
     if leaving:
         entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
+        # what was made later in a module that others wait for still outlives them
+        entries.sort(key=lambda step: -_phases(step))
         graph = build_delete_graph(
             DeleteEntry(step.instance.address, step.entry.depends_on if step.entry else ())
             for step in entries
@@ -133,6 +135,10 @@ def run_changes(
         ):
             break
     return tuple(sorted(results, key=lambda result: result.address))
+
+
+def _phases(step: PlannedStep) -> int:
+    return sum("@" not in name for name in step.entry.depends_on) if step.entry is not None else 0
 
 
 def _order(step: PlannedStep) -> int:

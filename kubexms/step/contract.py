@@ -12,6 +12,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -152,6 +153,13 @@ class StepContext(Protocol):
         """Another host of the inventory, over a connection of its own.
 
         Raises `errors.PeerFailed` if it is not in the inventory, is in maintenance, or does not answer.
+        """
+        ...
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """While it is entered no other step of this run is in one of that name, on any host.
+
+        Raises `errors.Interrupted` when the user asks to stop while it waits.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -44,6 +45,10 @@ class SandboxContext:
         if host not in self.peers:
             raise PeerFailed(f"{host} is not in the inventory")
         return self.peers[host]
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """There is nobody else."""
+        return nullcontext()
 
     def sleep(self, seconds: float) -> None:
         """Time passes at once."""
@@ -106,6 +111,10 @@ class RebootingHost:
         raise NotImplementedError
 
     def peer(self, host: str) -> PeerContext:
+        """Not used."""
+        raise NotImplementedError
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
         """Not used."""
         raise NotImplementedError
 

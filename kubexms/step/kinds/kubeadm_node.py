@@ -119,6 +119,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             "registered": found.registered,
         }
         extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
+        if found.stranger:
+            extra["stranger"] = True
         if found.unfinished:
             extra["notes"] = [f"kubeadm {found.unfinished} was cut off on this host"]
         return Observation.present(attributes, extra)
@@ -151,6 +153,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             whose = (
                 f"cluster {extra['cluster']}" if extra.get("cluster") else f"the API {extra.get('server')}"
             )
+            if extra.get("stranger"):
+                whose = "it trusts another CA than that of the API"
             return (
                 f"this host is a member of another cluster ({whose}), not of {spec.cluster} "
                 f"(https://{spec.endpoint}); if it may leave that one, run `kubeadm reset` there first"
@@ -174,7 +178,10 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         """Ask the control planes, then begin the cluster or join it."""
         if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
             return context.exchange(self.action(spec, request))
-        return enter(context, _joiner(spec))
+        if spec.role == "worker":
+            return enter(context, _joiner(spec))
+        with context.alone(f"{self.kind} {spec.cluster}"):  # etcd takes one change of its members at a time
+            return enter(context, _joiner(spec))
 
     def undo(self, spec: KubeadmNodeSpec, prior: Observation) -> Action | None:
         """Clears the host itself; one that was a member before is left as it is."""
@@ -192,7 +199,10 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             cri_socket(spec.join_config),
             advertised(spec.join_config),
         )
-        return leave(context, leaver)
+        if spec.role == "worker":
+            return leave(context, leaver)
+        with context.alone(f"{self.kind} {spec.cluster}"):
+            return leave(context, leaver)
 
     def object_id(self, spec: KubeadmNodeSpec) -> str:
         """A host is a member of one cluster at most."""

@@ -130,3 +130,32 @@ def test_waiting_for_a_turn_ends_when_the_user_says_so() -> None:
     finally:
         over.set()
         holder.join()
+
+
+@pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS.keys())
+def test_steps_that_must_be_alone(make: Callable[[], Executor]) -> None:
+    peers = Network().peers()
+    inside = threading.Lock()
+    entered: list[str] = []
+
+    def work(key: str) -> StepResult:
+        with peers.alone("etcd", clock=Clock()):
+            assert inside.acquire(blocking=False)
+            entered.append(key)
+            threading.Event().wait(0.002)
+            inside.release()
+        return result(key)
+
+    order = graph({"modules": [module("m", task("t"))]}, HOSTS)
+    results = make().execute(Job(order, changes_of(order), work))
+    assert [item.status.value for item in results] == ["ok"] * 3
+    assert len(entered) == 3
+
+
+def test_waiting_to_be_alone_ends_when_the_user_says_so() -> None:
+    peers = Network().peers()
+    with peers.alone("etcd", clock=Clock()):
+        with pytest.raises(Interrupted), peers.alone("etcd", clock=Clock(lambda: True)):
+            pass
+        with peers.alone("other", clock=Clock(lambda: True)):
+            pass
