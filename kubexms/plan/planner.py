@@ -29,8 +29,8 @@ from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
-from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.order import phases_before
+from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.questions import Questioner, Questions, Seen
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
