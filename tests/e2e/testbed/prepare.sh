@@ -27,6 +27,12 @@ if command -v apt-get >/dev/null; then
         rm -f "$log"
     fi
 fi
+# pages are looked at in a browser; without one those tests say that they are skipped
+if command -v apt-get >/dev/null && ! command -v chromium >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
+    echo "installing chromium"
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null 2>&1 ||
+        echo "tests of pages in a browser will be skipped: apt could not install chromium"
+fi
 reason=$("$python" -c 'from tests.e2e.testbed import missing; print(missing() or "")')
 [ -z "$reason" ] || skip "$reason"
 "$python" -m tests.e2e.testbed images || skip "their images could not be built (the output above says why)"

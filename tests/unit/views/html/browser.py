@@ -13,8 +13,7 @@ import select
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 SECONDS = 60
 FLAGS = (
@@ -34,8 +33,12 @@ def _program() -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
+class DoesNotStart(Exception):
+    """There is a browser, and it does not start here: a sandbox of its distributor, a missing library."""
+
+
 class Browser:
-    """One page in a browser of its own; use it in a `with`."""
+    """One page in a browser of its own. Raises `DoesNotStart`; close it."""
 
     def __init__(self, profile: Path) -> None:
         program = _program()
@@ -60,17 +63,18 @@ class Browser:
         self.requests: list[str] = []
         """Every address that was asked for."""
 
-    def __enter__(self) -> Self:
-        found = self._call("Target.createTarget", url="about:blank")
+        try:
+            found = self._call("Target.createTarget", url="about:blank")
+        except (AssertionError, BrokenPipeError) as error:
+            self.close()
+            raise DoesNotStart(str(error)) from error
         attached = self._call("Target.attachToTarget", targetId=found["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the browser."""
         self._process.terminate()
         self._process.wait(SECONDS)
         os.close(self._to)

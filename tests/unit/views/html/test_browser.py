@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from kubexms.plan.model import Plan
 from kubexms.views.html.drift import drift_html
 from kubexms.views.html.plan import plan_html
 from tests.golden.cases import create, plan, update
-from tests.unit.views.html.browser import Browser, missing
+from tests.unit.views.html.browser import Browser, DoesNotStart, missing
 from tests.unit.views.html.plans import distinct, fleet, golden, mixed
 from tests.unit.views.html.test_drift_page import full
 
@@ -36,7 +37,11 @@ CLEARED = """const seen = new Promise(done => new MutationObserver(() => done(0)
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as opened:
+    try:
+        opened = Browser(tmp_path_factory.mktemp("profile"))
+    except DoesNotStart as error:
+        pytest.skip(f"chromium is there, and does not start: {error}")
+    with contextlib.closing(opened):
         opened.look(1280, 900)
         yield opened
 
@@ -51,7 +56,7 @@ def show(browser: Browser, tmp_path: Path, text: str, fragment: str = "") -> Non
 
 def test_nothing_is_asked_for_and_the_console_stays_empty(browser: Browser, tmp_path: Path) -> None:
     pages = [plan_html(golden(name)) for name in ("mixed", "clean", "refused", "hostile")]
-    for text in [*pages, plan_html(mixed()), plan_html(fleet(10, 20)), drift_html(full())]:
+    for text in [*pages, plan_html(mixed()), plan_html(fleet(10, 30)), drift_html(full())]:
         show(browser, tmp_path, text)
         assert browser.problems == []
         asked = {url for url in browser.requests if not url.startswith(("data:", "about:"))}
@@ -118,14 +123,24 @@ def test_a_step_of_the_drawing_leads_to_its_change(browser: Browser, tmp_path: P
 def test_without_scripts_everything_can_be_read(browser: Browser, tmp_path: Path) -> None:
     browser.scripts(allowed=False)
     try:
-        show(browser, tmp_path, plan_html(fleet(10, 20)))
+        show(browser, tmp_path, plan_html(fleet(10, 30)))
         assert not browser.run("document.getElementById('filter').checkVisibility()")
-        assert len(browser.run(SHOWN)) == 20
+        assert len(browser.run(SHOWN)) == 30
         browser.run("document.querySelector('.c > summary').click()")
         assert "service agent on 10 hosts" in browser.run("document.querySelector('.c[open]').innerText")
         assert "need JavaScript" in browser.run("document.body.textContent")
     finally:
         browser.scripts(allowed=True)
+
+
+def test_what_is_folded_is_printed(browser: Browser, tmp_path: Path) -> None:
+    show(browser, tmp_path, plan_html(fleet(10, 30)))
+    unseen = "[...document.querySelectorAll('.b')].filter(body => !body.checkVisibility()).length"
+    assert browser.run(unseen) == 30
+    browser.look(1280, 900, media="print")
+    assert browser.run(unseen) == 0
+    assert not browser.run("document.getElementById('filter').checkVisibility()")
+    browser.look(1280, 900)
 
 
 @pytest.mark.parametrize("width", [360, 1280])

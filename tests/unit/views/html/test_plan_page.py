@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +74,25 @@ def test_every_case_is_well_nested_and_the_same_again(case: object) -> None:
     for node in root.walk():
         for name in ("aria-labelledby", "aria-describedby"):
             assert f"#{node.attributes[name]}" in known if name in node.attributes else True
+
+
+def test_the_order_of_hashes_does_not_matter() -> None:
+    script = (
+        "from hashlib import sha256; from kubexms.views.html.plan import plan_html;"
+        "from tests.unit.views.html.plans import mixed, fleet;"
+        "print(sha256((plan_html(mixed()) + plan_html(fleet(7, 20))).encode()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=Path(__file__).parents[4],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 def test_nothing_is_fetched_and_the_policy_forbids_it() -> None:
