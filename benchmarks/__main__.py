@@ -7,8 +7,9 @@ What there is to measure (`--only`, repeatable; default: all):
   steps        kubexms alone at 10, 100 and 1000 steps on one host
   hosts        kubexms alone with 100 steps on 1, 10 and 30 hosts
   controller   a plan of 100, 300 and 1000 hosts with 100 steps each, answered by a script: no hosts
+  formats      showing a saved plan of ten thousand changes, in every format: no hosts
 
-All but the last need root on Linux: hosts are booted on this machine and taken down again. For example:
+All but the last two need root on Linux: hosts are booted on this machine and taken down again. For example:
 
   python -m benchmarks --only plan --hosts 1 --quick
   python -m benchmarks --only controller
@@ -23,13 +24,15 @@ import time
 from pathlib import Path
 
 from benchmarks.comparison import PARTS, TOOLS, compare
+from benchmarks.formats import show
 from benchmarks.measure import RunFailed, Sample, median, sample
 from benchmarks.report import Report, seconds, size
 from benchmarks.scaling import by_hosts, by_steps
 from benchmarks.workload import QUICK, STANDARD
 from tests.e2e.testbed import Fleet, missing
 
-ALL = (*PARTS, "steps", "hosts", "controller")
+WITHOUT_HOSTS = ("controller", "formats")
+ALL = (*PARTS, "steps", "hosts", *WITHOUT_HOSTS)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
@@ -52,13 +55,16 @@ def main() -> int:
     parts = tuple(options.only or ALL)
     report = Report()
     try:
-        if set(parts) - {"controller"}:
+        if set(parts) - set(WITHOUT_HOSTS):
             if reason := missing():
-                report.note(f"No hosts, so that only the controller is measured: {reason}.")
+                report.note(f"No hosts, so that only what needs none is measured: {reason}.")
             else:
                 _on_hosts(report, parts, options)
         if "controller" in parts:
             _controller(report, quick=options.quick)
+        if "formats" in parts:
+            hosts, steps = (10, 10) if options.quick else (100, 100)
+            show(report, hosts, steps, 1 if options.quick else options.rounds, _say)
     except (RunFailed, RuntimeError, TimeoutError, FileNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -8,12 +8,16 @@ import pytest
 
 from benchmarks.contenders import write_kubexms
 from benchmarks.controller import plan
+from benchmarks.formats import plan_of
 from benchmarks.measure import Figure, Sample, median
 from benchmarks.report import Report, ratio
 from benchmarks.workload import STANDARD, sized
 from kubexms.config.project import load_project
 from kubexms.runtime.connect import run_local_command
+from kubexms.services.planfile import read_plan, write_plan
 from kubexms.step.registry import default_registry
+from kubexms.views.changes import folded
+from kubexms.views.plan_formats import PLAN_FORMATS
 
 
 def test_standard_workload_is_a_hundred_steps() -> None:
@@ -42,6 +46,16 @@ def test_documents_load(tmp_path: Path) -> None:
 def test_controller_plans_every_step_of_every_host(tmp_path: Path) -> None:
     counts = plan(tmp_path, hosts=3, steps=20).counts()
     assert counts.add + counts.change + counts.unchanged == 60
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_plans_to_show_are_read_and_shown_in_every_format(alike: bool, tmp_path: Path) -> None:
+    made = plan_of(3, 6, alike=alike)
+    assert len(made.effective) == 18
+    assert len(folded(made.effective)) == (6 if alike else 18)
+    write_plan(made, tmp_path / "p")
+    read = read_plan(tmp_path / "p")
+    assert all(view(read) for view in PLAN_FORMATS.values())
 
 
 def test_medians_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
