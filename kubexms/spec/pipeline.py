@@ -83,7 +83,7 @@ class Dependency(FrozenModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """The mapping, or just the name of a task."""
-        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(core_schema, handler))
         return {"anyOf": [{"type": "string"}, dict(schema)], "description": schema.get("description", "")}
 
 

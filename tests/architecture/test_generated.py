@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("schemas", "docs/reference")
+GENERATED = ("schemas", "docs/reference", "kubexms/config/documents/built")
 GENERATOR = "kubexms.config.schemas"
 
 

@@ -16,6 +16,7 @@ from jsonschema.protocols import Validator
 from pydantic import BaseModel, JsonValue
 
 from kubexms.config.documents.kinds import API_VERSION, DocumentKind
+from kubexms.config.documents.shipped import read_shipped
 from kubexms.spec.base import NAME_PATTERN
 
 Schema: TypeAlias = dict[str, Any]
@@ -40,10 +41,15 @@ class KindCatalog(Protocol):
 
 
 class SchemaSet:
-    """The schemas for one catalog of step kinds. Those of steps are made when first used."""
+    """The schemas for one catalog of step kinds, read or made when first used.
 
-    def __init__(self, catalog: KindCatalog) -> None:
+    Those of kubexms's own models come with it as files, since making them takes longer than all the rest of
+    loading a project; `shipped=False` makes them anew.
+    """
+
+    def __init__(self, catalog: KindCatalog, *, shipped: bool = True) -> None:
         self.catalog = catalog
+        self._shipped = shipped
         self._steps: dict[str, Schema] = {}
         self._documents: dict[str, Schema] = {}
         self._validators: dict[str, Validator] = {}
@@ -51,13 +57,16 @@ class SchemaSet:
     def document(self, kind: DocumentKind) -> Schema:
         """The schema that documents are checked against; steps in it are any mapping with name and kind."""
         if kind.name not in self._documents:
-            self._documents[kind.name] = _document_schema(kind)
+            shipped = read_shipped("document", kind.name, kind.model) if self._shipped else None
+            self._documents[kind.name] = shipped or _document_schema(kind)
         return self._documents[kind.name]
 
     def step(self, kind: str) -> Schema:
         """The schema of a step of this kind: common fields and its own."""
         if kind not in self._steps:
-            self._steps[kind] = _step_schema(kind, self.catalog.spec_class(kind))
+            model = self.catalog.spec_class(kind)
+            shipped = read_shipped("step", kind, model) if self._shipped else None
+            self._steps[kind] = shipped or _step_schema(kind, model)
         return self._steps[kind]
 
     def validator(self, key: str, schema: Schema) -> Validator:

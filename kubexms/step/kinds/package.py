@@ -61,7 +61,7 @@ class PackageItem(FrozenModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """The mapping, or `name` or `name=version` as text."""
-        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(core_schema, handler))
         return {"anyOf": [{"type": "string"}, dict(schema)], "description": schema.get("description", "")}
 
 

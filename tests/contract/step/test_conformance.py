@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubexms.runtime.protocol import Action, Fragment, Record
+from kubexms.spec.docstrings import descriptions
 from kubexms.spec.pipeline import StepSpec
 from kubexms.step.contract import ActionKind, ChangeRequest, StepArgs, StepExecutor
 from kubexms.step.observation import Observation, Presence
@@ -74,7 +75,7 @@ class TestKind:
         executor = REGISTRY.get(kind)
         assert executor.kind == kind
         assert (executor.spec.__doc__ or "").strip()
-        missing = [name for name, info in executor.spec.model_fields.items() if not info.description]
+        missing = set(executor.spec.model_fields) - set(descriptions(executor.spec))
         assert not missing
         common = {info.alias or name for name, info in StepSpec.model_fields.items()} - {"args"}
         own = {info.alias or name for name, info in executor.spec.model_fields.items()}
