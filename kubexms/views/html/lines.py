@@ -116,10 +116,12 @@ def _marked(lines: Iterable[DiffLine]) -> Iterator[str]:
             skip = False
             continue
         follows = runs[place + 1] if place + 1 < len(runs) else ("", [])
-        if symbol == "-" and follows[0] == "+" and len(members) == len(follows[1]):
-            pairs = [_within(old.text, new.text) for old, new in zip(members, follows[1], strict=True)]
+        if symbol == "-" and follows[0] == "+":
+            pairs = [_within(old.text, new.text) for old, new in zip(members, follows[1], strict=False)]
             yield from (_span("r", f"- {old}") for old, _ in pairs)
+            yield from (_span("r", f"- {_clip(line.text)}") for line in members[len(pairs) :])
             yield from (_span("a", f"+ {new}") for _, new in pairs)
+            yield from (_span("a", f"+ {_clip(line.text)}") for line in follows[1][len(pairs) :])
             skip = True
             continue
         sign = symbol if symbol in "+-" else " "

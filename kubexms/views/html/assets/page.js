@@ -106,7 +106,7 @@
       apply();
     }
     for (let el = target; el; el = el.parentElement) if (el.tagName === "DETAILS") el.open = true;
-    for (const el of target.querySelectorAll(":scope > details")) el.open = true;
+    if (target.tagName !== "DETAILS") for (const el of target.querySelectorAll(":scope > details")) el.open = true;
     target.scrollIntoView();
   };
 

@@ -116,7 +116,8 @@ def test_a_step_of_the_drawing_leads_to_its_change(browser: Browser, tmp_path: P
         "new Promise(done => { addEventListener('hashchange', done, {once: true});"
         " document.querySelector('.scroll a').dispatchEvent(new MouseEvent('click')); }).then(() => 0)"
     )
-    assert browser.run("new Set(" + SHOWN + ").size") == 1
+    assert len(set(browser.run(SHOWN))) == 1
+    assert browser.run("document.querySelectorAll('.c[open]').length") == 0
     assert browser.run("document.querySelector('[name=q]').value") == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -243,13 +244,16 @@ def test_a_changed_line_shows_what_changed_in_it() -> None:
             "file",
             {"mode": "0644"},
             {"mode": "0600"},
-            text={"content": TextDiff(before="port = 1234 # x\nsame\n", after="port = 1299 # x\nsame\n")},
+            text={
+                "content": TextDiff(before="port = 1234 # x\nsame\n", after="port = 1299 # x\nmore\nsame\n")
+            },
         )
     )
     pre = page(made).one("details", "c").one("pre")
     assert [(span.attributes.get("class"), span.text) for span in pre.find("span")] == [
         ("r", "- port = 1234 # x"),
         ("a", "+ port = 1299 # x"),
+        ("a", "+ more"),
         (None, "  same"),
     ]
     assert [pre.one("del").text, pre.one("ins").text] == ["34", "99"]
@@ -320,3 +324,23 @@ def test_every_action_has_its_filter(action: ActionKind) -> None:
     boxes = [n.attributes["value"] for n in root.find("input") if n.attributes.get("name") == "action"]
     assert boxes == ([] if action is ActionKind.NO_OP else [action.value])
     assert [n.attributes["data-a"] for n in root.find("details", "c")] == boxes
+
+
+@pytest.mark.parametrize("make", [mixed, fleet, lambda: golden("clean")], ids=["mixed", "fleet", "clean"])
+def test_the_page_can_be_walked_without_being_seen(make: Callable[[], Plan]) -> None:
+    """Landmarks, headings without gaps, a name for every control, table and drawing."""
+    root = page(make())
+    assert root.one("html").attributes["lang"] == "en"
+    assert [len(root.find(tag)) for tag in ("header", "main", "footer", "h1")] == [1, 1, 1, 1]
+    levels = [int(node.tag[1]) for node in root.walk() if re.fullmatch("h[1-6]", node.tag)]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    labelled = {id(n) for label in root.find("label") for n in label.walk() if label.words}
+    controls = [n for tag in ("input", "select", "textarea") for n in root.find(tag)]
+    assert all(id(control) in labelled for control in controls)
+    assert all(button.words for button in root.find("button"))
+    assert all(table.find("caption") for table in root.find("table", "grid"))
+    assert all(row.find("th")[0].attributes["scope"] for row in root.find("tr"))
+    for drawing in root.find("svg"):
+        assert drawing.attributes.get("aria-label") or drawing.attributes.get("aria-hidden") == "true"
+    for summary in root.find("summary"):
+        assert summary.words
