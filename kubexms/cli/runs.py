@@ -31,9 +31,9 @@ def list_runs(app: App, /, number: int, as_json: bool, **options: Any) -> None:
     from kubexms.views.state_views import run_json, runs_text
 
     chosen = Chosen(**options)
-    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
-        found = project.store.runs(limit=number)
-        drift = {run.id: project.store.run(run.id)[1] for run in found if run.operation == "drift"}
+    with app.services.open_state(settings_for(app, plan_options(chosen), chosen.parallelism)) as opened:
+        found = opened.store.runs(limit=number)
+        drift = {run.id: opened.store.run(run.id)[1] for run in found if run.operation == "drift"}
     if as_json:
         app.write(document([run_json(run, drift.get(run.id)) for run in found]))
     else:
@@ -51,6 +51,6 @@ def show_run(app: App, /, run: str, as_json: bool, **options: Any) -> None:
     from kubexms.views.state_views import run_json, run_text
 
     chosen = Chosen(**options)
-    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
-        record, results = project.store.run(run)
+    with app.services.open_state(settings_for(app, plan_options(chosen), chosen.parallelism)) as opened:
+        record, results = opened.store.run(run)
     app.write(document(run_json(record, results)) if as_json else run_text(record, results, app.paint()))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kubexms.services.applying import ApplyOptions, ApplyOutcome
     from kubexms.services.drift import DriftReport
     from kubexms.services.inspect import HostInfo
-    from kubexms.services.project import Project, Settings
+    from kubexms.services.project import OpenState, Project, Settings
 
 
 class Services(Protocol):
@@ -24,6 +24,10 @@ class Services(Protocol):
 
     def open_project(self, settings: Settings, *, writes: bool = False) -> AbstractContextManager[Project]:
         """Load a project; leaving closes it."""
+        ...
+
+    def open_state(self, settings: Settings, *, writes: bool = False) -> AbstractContextManager[OpenState]:
+        """Open a project's state without its documents; leaving closes it."""
         ...
 
     def validate(self, project: Project) -> tuple[Diagnostic, ...]:
@@ -85,6 +89,14 @@ class InstalledServices:
         from kubexms.services.project import open_project
 
         return closing(open_project(settings, writes=writes))
+
+    def open_state(self, settings: Settings, *, writes: bool = False) -> AbstractContextManager[OpenState]:
+        """Open a project's state without its documents; leaving closes it."""
+        from contextlib import closing
+
+        from kubexms.services.project import open_state
+
+        return closing(open_state(settings, writes=writes))
 
     def validate(self, project: Project) -> tuple[Diagnostic, ...]:
         """Warnings of a project that loads."""

@@ -52,11 +52,11 @@ def show(app: App, /, planfile: str | None, form: str, expand: bool, as_json: bo
     from kubexms.views.state_views import state_show_text
 
     chosen = Chosen(**options)
-    with app.services.open_project(settings_for(app, plan_options(chosen), chosen.parallelism)) as project:
+    with app.services.open_state(settings_for(app, plan_options(chosen), chosen.parallelism)) as opened:
         if form == "json":
-            app.write(document(project.store.pull()))
+            app.write(document(opened.store.pull()))
             return
-        entries = sorted(project.store.snapshot().steps.values(), key=lambda entry: entry.address)
+        entries = sorted(opened.store.snapshot().steps.values(), key=lambda entry: entry.address)
     app.write(state_show_text(entries, app.paint()) or "The state is empty: nothing has been applied yet.\n")
 
 

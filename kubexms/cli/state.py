@@ -23,7 +23,7 @@ from kubexms.cli.options import (
 from kubexms.errors import StateError
 
 if TYPE_CHECKING:
-    from kubexms.services.project import Project
+    from kubexms.services.project import OpenState
 
 
 @click.group()
@@ -32,11 +32,11 @@ def state() -> None:
 
 
 @contextmanager
-def _project(app: App, options: dict[str, Any], *, writes: bool = False) -> Iterator[Project]:
+def _state(app: App, options: dict[str, Any], *, writes: bool = False) -> Iterator[OpenState]:
     chosen = Chosen(**options)
     settings = settings_for(app, plan_options(chosen), chosen.parallelism)
-    with app.services.open_project(settings, writes=writes) as project:
-        yield project
+    with app.services.open_state(settings, writes=writes) as opened:
+        yield opened
 
 
 @state.command("list")
@@ -50,8 +50,8 @@ def list_(app: App, /, globs: tuple[str, ...], as_json: bool, **options: Any) ->
     from kubexms.views.jsontext import document
     from kubexms.views.state_views import state_list_text
 
-    with _project(app, options) as project:
-        found = select(project, globs)
+    with _state(app, options) as opened:
+        found = select(opened, globs)
     app.write(document([entry.address for entry in found]) if as_json else state_list_text(found))
 
 
@@ -66,8 +66,8 @@ def show(app: App, /, globs: tuple[str, ...], as_json: bool, **options: Any) -> 
     from kubexms.views.jsontext import document
     from kubexms.views.state_views import state_json, state_show_text
 
-    with _project(app, options) as project:
-        found = select(project, globs)
+    with _state(app, options) as opened:
+        found = select(opened, globs)
     if not found:
         raise StateError("nothing in the state matches", detail="`kubexms state list` shows the addresses.")
     app.write(document(state_json(found)) if as_json else state_show_text(found, app.paint()))
@@ -86,8 +86,8 @@ def move(app: App, /, source: str, target: str, lock_timeout: float, **options: 
     """
     from kubexms.services.state import move as move_entries
 
-    with _project(app, options, writes=True) as project:
-        pairs = move_entries(project, source, target, lock_timeout=lock_timeout)
+    with _state(app, options, writes=True) as opened:
+        pairs = move_entries(opened, source, target, lock_timeout=lock_timeout)
     app.write("".join(f"Moved {old} to {new}\n" for old, new in pairs))
 
 
@@ -100,8 +100,8 @@ def remove(app: App, /, globs: tuple[str, ...], lock_timeout: float, **options: 
     """Forget entries. The hosts keep what they have."""
     from kubexms.services.state import remove as remove_entries
 
-    with _project(app, options, writes=True) as project:
-        gone = remove_entries(project, globs, lock_timeout=lock_timeout)
+    with _state(app, options, writes=True) as opened:
+        gone = remove_entries(opened, globs, lock_timeout=lock_timeout)
     app.write("".join(f"Forgot {address}\n" for address in gone))
 
 
@@ -114,8 +114,8 @@ def accept(app: App, /, glob: str, lock_timeout: float, **options: Any) -> None:
     """Take interrupted steps as done, after looking at their hosts."""
     from kubexms.services.state import accept as accept_steps
 
-    with _project(app, options, writes=True) as project:
-        taken = accept_steps(project, glob, lock_timeout=lock_timeout)
+    with _state(app, options, writes=True) as opened:
+        taken = accept_steps(opened, glob, lock_timeout=lock_timeout)
     app.write("".join(f"Accepted {address}\n" for address in taken))
 
 
@@ -128,8 +128,8 @@ def forget(app: App, /, host: str, lock_timeout: float, **options: Any) -> None:
     """Forget a host that is gone for good, with all of its entries."""
     from kubexms.services.state import forget_host
 
-    with _project(app, options, writes=True) as project:
-        count = forget_host(project, host, lock_timeout=lock_timeout)
+    with _state(app, options, writes=True) as opened:
+        count = forget_host(opened, host, lock_timeout=lock_timeout)
     app.write(f"Forgot {host} and {count} {'entry' if count == 1 else 'entries'}.\n")
 
 
@@ -140,8 +140,8 @@ def pull(app: App, /, **options: Any) -> None:
     """Print the whole state as one JSON document."""
     from kubexms.views.jsontext import document
 
-    with _project(app, options) as project:
-        app.write(document(project.store.pull()))
+    with _state(app, options) as opened:
+        app.write(document(opened.store.pull()))
 
 
 @state.command("push")
@@ -152,8 +152,8 @@ def pull(app: App, /, **options: Any) -> None:
 def push(app: App, /, file: str, force: bool, **options: Any) -> None:
     """Replace the state by FILE, as `state pull` printed it; `-` is standard input."""
     data = _read(app.path(file) if file != "-" else None)
-    with _project(app, options, writes=True) as project:
-        project.store.push(data, force=force)
+    with _state(app, options, writes=True) as opened:
+        opened.store.push(data, force=force)
     app.write("The state is replaced.\n")
 
 
@@ -189,7 +189,7 @@ def unlock(app: App, /, lock_id: str, force: bool, **options: Any) -> int:
         if app.read_line().strip() != "yes":
             app.write("\nThe lock stays.\n")
             return 1
-    with _project(app, options, writes=True) as project:
-        project.store.unlock(lock_id)
+    with _state(app, options, writes=True) as opened:
+        opened.store.unlock(lock_id)
     app.write("The lock is broken.\n")
     return 0

@@ -125,7 +125,7 @@ def _loaded(
         spec=selection.spec,
         environment=environment,
         workspace=selection.workspace,
-        state_dir=(root / Path(selection.state.path).expanduser()).resolve(),
+        state_dir=selection.state_directory(root),
         pipeline=pipeline,
         scopes=scopes,
         inventory=Inventory(name="+".join(item.name for item in chosen) or "none", hosts=hosts),

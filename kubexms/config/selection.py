@@ -37,6 +37,10 @@ class Selection:
             return self.spec.workspace
         return self.environment.workspace or self.name
 
+    def state_directory(self, root: Path) -> Path:
+        """The directory of the state, absolute; it need not exist."""
+        return (root / Path(self.state.path).expanduser()).resolve()
+
     def directory(self, root: Path) -> Path:
         """What paths in the Project document are relative to."""
         return self.document.directory if self.document is not None else root

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubexms.builder.kinds import DOCUMENT_KINDS
+from kubexms.config.place import StatePlace, state_place
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.targets import connection_target
@@ -16,6 +17,7 @@ from kubexms.plan.conceal import Concealer
 from kubexms.runtime.connect import open_connection, open_readonly, run_local_command
 from kubexms.runtime.protocol import Connection, Fragment, ReadOnlyConnection, Reply
 from kubexms.spec.inventory import ConnectionSpec, Host
+from kubexms.spec.project import StateLocation
 from kubexms.state.model import StateSnapshot
 from kubexms.state.protocol import StateStore
 from kubexms.state.store import open_store
@@ -120,6 +122,24 @@ class _Asking:
 
 
 @dataclass
+class OpenState:
+    """A state that was opened without the project's other documents. Close it."""
+
+    settings: Settings
+    place: StatePlace
+    store: StateStore
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state is."""
+        return self.place.directory / f"{self.place.workspace}.db"
+
+    def close(self) -> None:
+        """Release the state."""
+        self.store.close()
+
+
+@dataclass
 class Project:
     """An opened project. Close it."""
 
@@ -133,6 +153,11 @@ class Project:
     def parallelism(self) -> int:
         """Hosts worked on at once."""
         return self.settings.parallelism or self.loaded.spec.parallelism
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state is."""
+        return self.loaded.state_dir / f"{self.loaded.workspace}.db"
 
     def connector(self, snapshot: StateSnapshot | None = None, *, keep: bool = False) -> HostConnector:
         """A new connector for the hosts of the inventory and those that only state knows.
@@ -175,16 +200,32 @@ def open_project(settings: Settings, *, registry: Registry | None = None, writes
         untrusted=settings.untrusted,
     )
     if writes:
-        _refuse_ephemeral_state(loaded, settings.environ)
+        _refuse_ephemeral_state(loaded.state_dir, loaded.spec.state, settings.environ)
     store = open_store(loaded.state_dir, loaded.workspace)
     resolver = SecretResolver(loaded.root, settings.environ, run_local_command, untrusted=settings.untrusted)
     return Project(settings, loaded, registry, store, resolver)
 
 
-def _refuse_ephemeral_state(loaded: LoadedProject, environ: Mapping[str, str]) -> None:
-    if environ.get("CI") and not loaded.spec.state.allow_local_in_ci:
+def open_state(settings: Settings, *, registry: Registry | None = None, writes: bool = False) -> OpenState:
+    """Open the state by what the Project document says; no other document is looked at.
+
+    Raises `ConfigError` where its place cannot be told.
+    """
+    place = state_place(
+        settings.root,
+        files=settings.files,
+        environment=settings.environment,
+        catalog=registry or default_registry(plugins=False),
+    )
+    if writes:
+        _refuse_ephemeral_state(place.directory, place.location, settings.environ)
+    return OpenState(settings, place, open_store(place.directory, place.workspace))
+
+
+def _refuse_ephemeral_state(directory: Path, location: StateLocation, environ: Mapping[str, str]) -> None:
+    if environ.get("CI") and not location.allow_local_in_ci:
         raise StateError(
             "CI is set, and the state would be written to this machine's own disk",
-            detail=f"A runner forgets {loaded.state_dir}. Keep it on a volume that survives, and say so with "
+            detail=f"A runner forgets {directory}. Keep it on a volume that survives, and say so with "
             "spec.state.allowLocalInCi: true in the Project document.",
         )

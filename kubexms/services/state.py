@@ -9,13 +9,28 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 
 from kubexms import __version__
 from kubexms.errors import StateError
-from kubexms.services.project import Project
 from kubexms.spec.address import Address
 from kubexms.state.model import LockInfo, StepRecord, StepState
-from kubexms.state.protocol import StateWriter
+from kubexms.state.protocol import StateStore, StateWriter
+
+
+class HasState(Protocol):
+    """A project, or its state opened without its documents."""
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state is."""
+        ...
+
+    @property
+    def store(self) -> StateStore:
+        """The state."""
+        ...
 
 
 def actor() -> str:
@@ -27,7 +42,7 @@ def actor() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def lock_info(project: Project, operation: str) -> LockInfo:
+def lock_info(opened: HasState, operation: str) -> LockInfo:
     """What a waiting run is told about this one."""
     return LockInfo(
         id=str(uuid.uuid4()),
@@ -35,21 +50,21 @@ def lock_info(project: Project, operation: str) -> LockInfo:
         who=actor(),
         created=datetime.now(UTC),
         version=__version__,
-        path=str(project.loaded.state_dir / f"{project.loaded.workspace}.db"),
+        path=str(opened.state_file),
         pid=os.getpid(),
     )
 
 
 @contextmanager
-def writing(project: Project, operation: str, lock_timeout: float = 0.0) -> Iterator[StateWriter]:
+def writing(opened: HasState, operation: str, lock_timeout: float = 0.0) -> Iterator[StateWriter]:
     """The right to write, for one operation. Raises `StateLocked`."""
-    with project.store.lock(lock_info(project, operation), timeout=lock_timeout) as writer:
+    with opened.store.lock(lock_info(opened, operation), timeout=lock_timeout) as writer:
         yield writer
 
 
-def select(project: Project, patterns: Sequence[str]) -> list[StepState]:
+def select(opened: HasState, patterns: Sequence[str]) -> list[StepState]:
     """The entries that the globs select (all without any), sorted by address."""
-    entries = project.store.snapshot().steps
+    entries = opened.store.snapshot().steps
     chosen = [
         entry
         for text, entry in entries.items()
@@ -59,23 +74,23 @@ def select(project: Project, patterns: Sequence[str]) -> list[StepState]:
     return sorted(chosen, key=lambda entry: Address.parse(entry.address))
 
 
-def remove(project: Project, patterns: Sequence[str], *, lock_timeout: float = 0.0) -> list[str]:
+def remove(opened: HasState, patterns: Sequence[str], *, lock_timeout: float = 0.0) -> list[str]:
     """Forget entries; the hosts keep everything. Returns what was forgotten.
 
     Raises `StateError` if nothing matches.
     """
-    addresses = [entry.address for entry in select(project, patterns)]
+    addresses = [entry.address for entry in select(opened, patterns)]
     if not patterns or not addresses:
         raise StateError("nothing in the state matches", detail="`kubexms state list` shows the addresses.")
-    with writing(project, "state rm", lock_timeout) as writer:
+    with writing(opened, "state rm", lock_timeout) as writer:
         writer.remove_steps(addresses)
     return addresses
 
 
-def move(project: Project, source: str, target: str, *, lock_timeout: float = 0.0) -> list[tuple[str, str]]:
+def move(opened: HasState, source: str, target: str, *, lock_timeout: float = 0.0) -> list[tuple[str, str]]:
     """Rename an address, or everything below a prefix (`module`, `module/task`). Returns the pairs."""
     pairs: list[tuple[str, str]] = []
-    for text in project.store.snapshot().steps:
+    for text in opened.store.snapshot().steps:
         rest = text[len(source) :]
         if text == source or (text.startswith(source) and rest[:1] in ("/", "@", "[")):
             pairs.append((text, target + rest))
@@ -86,27 +101,27 @@ def move(project: Project, source: str, target: str, *, lock_timeout: float = 0.
             Address.parse(new)
         except ValueError as error:
             raise StateError(str(error)) from error
-    with writing(project, "state mv", lock_timeout) as writer:
+    with writing(opened, "state mv", lock_timeout) as writer:
         writer.move(pairs)
     return pairs
 
 
-def forget_host(project: Project, host: str, *, lock_timeout: float = 0.0) -> int:
+def forget_host(opened: HasState, host: str, *, lock_timeout: float = 0.0) -> int:
     """Forget a host and all of its entries; returns how many. Raises `StateError` for an unknown host."""
-    snapshot = project.store.snapshot()
+    snapshot = opened.store.snapshot()
     count = sum(1 for text in snapshot.steps if text.rpartition("@")[2] == host)
     if not count and host not in snapshot.hosts:
         raise StateError(
             f"the state knows no host {host}", detail="`kubexms state list` shows what it knows."
         )
-    with writing(project, "state forget", lock_timeout) as writer:
+    with writing(opened, "state forget", lock_timeout) as writer:
         writer.remove_host(host)
     return count
 
 
-def accept(project: Project, pattern: str, *, lock_timeout: float = 0.0) -> list[str]:
+def accept(opened: HasState, pattern: str, *, lock_timeout: float = 0.0) -> list[str]:
     """Take interrupted steps as done: their intents become entries. Raises `StateError` if none matches."""
-    snapshot = project.store.snapshot()
+    snapshot = opened.store.snapshot()
     chosen = {
         text: intent
         for text, intent in snapshot.intents.items()
@@ -117,7 +132,7 @@ def accept(project: Project, pattern: str, *, lock_timeout: float = 0.0) -> list
             f"no interrupted step matches {pattern}", detail="`kubexms plan` names interrupted steps."
         )
     order = max((entry.order for entry in snapshot.steps.values()), default=0) + 1
-    with writing(project, "state accept", lock_timeout) as writer:
+    with writing(opened, "state accept", lock_timeout) as writer:
         for number, (text, intent) in enumerate(sorted(chosen.items())):
             entry = StepState(
                 address=text,

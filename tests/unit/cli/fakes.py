@@ -18,7 +18,7 @@ from kubexms.plan.model import Plan, PlanOptions
 from kubexms.services.applying import ApplyOptions, ApplyOutcome
 from kubexms.services.drift import DriftReport
 from kubexms.services.inspect import HostInfo
-from kubexms.services.project import Project, Settings
+from kubexms.services.project import OpenState, Project, Settings
 from kubexms.spec.pipeline import PipelineSpec
 from kubexms.spec.variable import VariableSpec
 from tests.golden.cases import plan
@@ -69,6 +69,10 @@ class FakeServices:
         if self.error is not None:
             raise self.error
         yield cast(Project, FakeProject())
+
+    @contextmanager
+    def open_state(self, settings: Settings, *, writes: bool = False) -> Iterator[OpenState]:
+        raise NotImplementedError
 
     def validate(self, project: Project) -> tuple[Diagnostic, ...]:
         return self.warnings
