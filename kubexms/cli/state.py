@@ -97,7 +97,7 @@ def move(app: App, /, source: str, target: str, lock_timeout: float, **options: 
 @lock_option
 @pass_app
 def remove(app: App, /, globs: tuple[str, ...], lock_timeout: float, **options: Any) -> None:
-    """Forget entries. The hosts keep what they have."""
+    """Forget entries. The hosts keep what they have, and whose it is: another project is refused there."""
     from kubexms.services.state import remove as remove_entries
 
     with _state(app, options, writes=True) as opened:

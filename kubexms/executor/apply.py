@@ -131,7 +131,7 @@ class StepApplier:
             if outcome.owner is not None:
                 raise StepError(
                     f"another project manages this object (state lineage {outcome.owner})",
-                    detail="Remove it there first (`kubexms state rm`, or take the step out and apply).",
+                    detail="Take it out of that project and apply that; then plan again here.",
                 )
             if outcome.acted:
                 host.acted = True
@@ -214,7 +214,7 @@ class StepApplier:
             attempt.host.connection,
             rendered,
             token=planned.change.address,
-            store=store_name(rendered, self._lineage),
+            store=store_name(rendered.object_id, self._lineage),
             claim=Claim(rendered.object_id, self._lineage, release),
             expect=expected(attempt.seen, rendered),
             clock=self._clock,

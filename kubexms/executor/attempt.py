@@ -116,6 +116,6 @@ def difference(rendered: Rendered, remaining: Comparison) -> str:
     return f"the step ran without an error, but did not converge: {what}"
 
 
-def store_name(rendered: Rendered, lineage: str) -> str:
+def store_name(object_id: str, lineage: str) -> str:
     """The name of the object's backup directory on its host: it outlives renames of the step."""
-    return hashlib.sha256(f"{lineage}\0{rendered.object_id}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{lineage}\0{object_id}".encode()).hexdigest()[:32]

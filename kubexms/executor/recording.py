@@ -129,7 +129,7 @@ class Recorder:
         return result
 
     def forget(self, planned: PlannedStep) -> StepResult:
-        """Take a step out of the state; its host is not even asked."""
+        """Take a step out of the state."""
         result = StepResult(
             planned.change.address, planned.change.kind, planned.change.action.value, StepStatus.OK
         )

@@ -142,7 +142,7 @@ class StepsTogether:
         rendered, request = attempt.rendered, attempt.request
         assert request is not None
         alone = rendered.executor.action(rendered.spec, request)
-        return Part(rendered.spec, request, alone, store_name(rendered, self._lineage))
+        return Part(rendered.spec, request, alone, store_name(rendered.object_id, self._lineage))
 
     def _exchange(
         self, questions: Questions, acting: Sequence[Attempt], parts: Sequence[Part[Any]], action: Action

@@ -79,8 +79,9 @@ def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDia
     return [
         _error(
             f"{planned.change.address} manages an object that another project manages",
-            f"Its owner on the host is the state with lineage {owner}. Remove it there first "
-            "(`kubexms state rm`, or take the step out and apply).",
+            f"Its owner on {work.name} is the state with lineage {owner}. Take it out of that project and "
+            f"apply that, or, if nothing manages it any more, remove {claim_file(rendered.object_id)} "
+            f"on {work.name}.",
             planned.change.address,
         )
     ]
@@ -118,6 +119,11 @@ def _never(name: str, host: str, works: Mapping[str, HostWork]) -> str:
         f"{address} is as it should be, so it does not run and prints nothing. Give it `outputsFrom`, "
         f"which tells its outputs without running it, or run it again with --replace '{address}'."
     )
+
+
+def claim_file(object_id: str) -> str:
+    """Where a host keeps who owns an object, for a person."""
+    return f"/var/lib/kubexms/objects/{object_id} (without root, below ~/.local/state)"
 
 
 def _error(summary: str, detail: str, address: str) -> PlanDiagnostic:

@@ -17,6 +17,7 @@ from kubexms.executor.job import Job
 from kubexms.executor.outcome import Scrubber
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
+from kubexms.executor.releasing import is_let_go, let_go
 from kubexms.executor.stop import StopSignal
 from kubexms.executor.together import StepsTogether
 from kubexms.graph.deletes import DeleteEntry, build_delete_graph
@@ -81,6 +82,8 @@ def run_changes(
     def work(address: str) -> StepResult:
         step, seen = together.resume(address)
         if address in forgets:
+            if is_let_go(step, planned.hosts[step.change.host].steps):
+                let_go(step, hosts.get(step.change.host), lineage)
             return recorder.forget(step)
         return applier.apply(step, hosts.get(step.change.host), seen)
 

@@ -1,0 +1,72 @@
+"""Two projects, one host: who owns what, and when that ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.local import LocalProject
+
+REFUSED = "manages an object that another project manages"
+
+
+@pytest.fixture
+def projects(tmp_path: Path) -> tuple[LocalProject, LocalProject]:
+    """Two of them on this machine."""
+    return LocalProject(tmp_path / "one"), LocalProject(tmp_path / "two")
+
+
+def made(tmp_path: Path, name: str = "make") -> Mapping[str, Any]:
+    """Something that cannot be undone: removing the step forgets it."""
+    return {"name": name, "kind": "command", "run": f"touch {tmp_path}/it", "creates": f"{tmp_path}/it"}
+
+
+def other(tmp_path: Path) -> Mapping[str, Any]:
+    """Another step, so that a task is not empty."""
+    return {"name": "other", "kind": "file", "path": f"{tmp_path}/other", "content": "x"}
+
+
+def test_what_is_forgotten_is_free(tmp_path: Path, projects: tuple[LocalProject, LocalProject]) -> None:
+    one, two = projects
+    one.steps(made(tmp_path), other(tmp_path))
+    one.apply()
+    two.steps(made(tmp_path))
+    (tmp_path / "it").unlink()
+    code, text = two.plan()
+    assert (code, REFUSED in text) == (1, True), text
+    one.steps(other(tmp_path))
+    assert "1 step to forget" in one.plan()[1]
+    one.apply()
+    assert two.plan()[0] == 2
+    two.apply()
+
+
+def test_what_is_renamed_is_not(tmp_path: Path, projects: tuple[LocalProject, LocalProject]) -> None:
+    one, two = projects
+    one.steps(made(tmp_path))
+    one.apply()
+    one.steps(made(tmp_path, "renamed"))
+    one.apply()
+    (tmp_path / "it").unlink()
+    two.steps(made(tmp_path))
+    assert REFUSED in two.plan()[1]
+
+
+def test_state_rm_leaves_the_claim_and_the_refusal_tells_where(
+    tmp_path: Path, projects: tuple[LocalProject, LocalProject]
+) -> None:
+    one, two = projects
+    one.steps(made(tmp_path))
+    one.apply()
+    assert one.run("state", "rm", "m").returncode == 0
+    (tmp_path / "it").unlink()
+    two.steps(made(tmp_path))
+    code, text = two.plan()
+    assert (code, REFUSED in text) == (1, True), text
+    name = text.partition("/var/lib/kubexms/objects/")[2].partition(" ")[0]
+    (Path(os.environ["KUBEXMS_HOST_STATE"]) / "objects" / name).unlink()
+    assert two.plan()[0] == 2
