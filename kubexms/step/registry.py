@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = {
     "kubeadmNode": "kubeadm_node:KubeadmNodeExecutor",
     "line": "line:LineExecutor",
     "mount": "mount:MountExecutor",
+    "node": "node:NodeExecutor",
     "package": "package:PackageExecutor",
     "podNetwork": "pod_network:PodNetworkExecutor",
     "reboot": "reboot:RebootExecutor",

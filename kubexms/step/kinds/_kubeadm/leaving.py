@@ -10,7 +10,7 @@ from kubexms.runtime.protocol import Action, Outcome
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.peers import Council, Member, council, through
-from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
+from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
 _DRAIN = r"""
@@ -54,6 +54,21 @@ id=$(printf '%s\n' "$members" | awk -F', ' -v n="$node" -v a="$address" \
 _DELETE = r"""
 admin delete node "$node" --ignore-not-found --wait=false
 """
+
+
+_WORKS = r"""
+case $(admin get node "$node" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null) in
+True) works=1 ;;
+*) works= ;;
+esac
+"""
+
+
+def removal(node: str, drain: int) -> str:
+    """On a control plane: a node drained if it works, out of etcd if it is in, and deleted."""
+    head = f"node={quote(node)}\naddress=\nlimit={drain}\nown=$(sed -n s/^node=//p {OWN}/node)\n"
+    parts = (f"(\n{_DRAIN})\n", f"(\n{_UNMEMBER})\n")
+    return head + _WORKS + '[ -z "$works" ] || ' + parts[0] + parts[1] + _DELETE
 
 
 @dataclass(frozen=True)
