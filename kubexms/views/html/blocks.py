@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -16,8 +15,8 @@ from kubexms.views import wording
 from kubexms.views.changes import Folded, attribute_pairs
 from kubexms.views.escaping import printable
 from kubexms.views.folding import fold
-from kubexms.views.html.lines import Budget, clip, diff_markup, painted, written
-from kubexms.views.values import Absent, Phrase, Side, ValueWriter, inline, sign_of
+from kubexms.views.html.attributes import Attribute, attributes_of, preview
+from kubexms.views.html.lines import Budget
 
 CLASSES = {
     ActionKind.NO_OP: "no",
@@ -39,27 +38,7 @@ WORDS = {
     ActionKind.DELETE: "destroy",
     ActionKind.FORGET: "forget",
 }
-_ROLES = {"+": "a", "-": "r", "~": "u", " ": ""}
 _HOSTS_IN_TITLE = 48
-_PREVIEW = 90
-_DIGEST = re.compile(r"\"(?:sha\d+:)?[0-9a-f]{12}…\"")
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One attribute: on one line, or as several."""
-
-    name: str
-    role: str
-    before: Markup | None = None
-    after: Markup | None = None
-    lines: Markup | None = None
-    """Spans of lines; None: it is on one line."""
-    tally: str = ""
-    """`+3 -1`: lines of a text that come and go."""
-    digest: bool = False
-    """Nobody can read it."""
-    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +137,7 @@ def block(
     """
     change = group.change
     address = Address.parse(change.address)
-    attributes = () if change.action is ActionKind.FORGET else tuple(_attributes(change, budget))
+    attributes = tuple(attributes_of(change, budget))
     pairs = [] if change.action is ActionKind.FORGET else list(attribute_pairs(change))
     return Block(
         change,
@@ -171,7 +150,7 @@ def block(
         happened or wording.outcome(change),
         tuple(_remarks(change, past=bool(happened))),
         attributes,
-        _preview(attributes),
+        preview(attributes),
         len({name for name, _, _ in pairs} - {item.name for item in attributes}),
         bool(happened),
         _written_at(places.get(f"{address.module}/{address.task}/{address.step}")),
@@ -195,65 +174,3 @@ def _remarks(change: Change, *, past: bool) -> Iterator[tuple[str, str]]:
         yield "warn", f"could not be observed: {printable(change.unknown)}"
     for note in change.notes:
         yield "", f"note: {printable(note)}"
-
-
-def _attributes(change: Change, budget: Budget) -> Iterator[Attribute]:
-    texts = {
-        name: diff
-        for name, diff in change.text.items()
-        if name not in change.sensitive and (diff.before is not None or diff.after is not None)
-    }
-    replace = change.changed if change.action is ActionKind.REPLACE else ()
-    for name, before, after in attribute_pairs(change):
-        sign = sign_of(before, after)
-        if name in texts or sign == " ":
-            continue
-        remark = "forces replacement" if name in replace else ""
-        yield _attribute(name, before, after, sign, remark, budget)
-    for name, diff in sorted(texts.items()):
-        role = "a" if diff.before is None else "r" if diff.after is None else "u"
-        lines, tally = diff_markup(diff.before, diff.after, budget)
-        yield Attribute(printable(name), role, lines=lines, tally=tally)
-
-
-def _attribute(name: str, before: Side, after: Side, sign: str, remark: str, budget: Budget) -> Attribute:
-    old, new = _inline(before), _inline(after)
-    if old is not None and new is not None:
-        return Attribute(
-            printable(name),
-            _ROLES[sign],
-            None if _silent(before) else clip(old),
-            None if _silent(after) else clip(new),
-            digest=any(_DIGEST.fullmatch(text) for text in (old, new)),
-            remark=remark,
-        )
-    lines = ValueWriter(painted).node("", before, after, _COLUMN)
-    return Attribute(printable(name), _ROLES[sign], lines=written(lines, _COLUMN, budget), remark=remark)
-
-
-_COLUMN = 2
-
-
-def _silent(side: Side) -> bool:
-    return isinstance(side, Absent) or side == Phrase("")
-
-
-def _inline(side: Side) -> str | None:
-    return "" if isinstance(side, Absent) else inline(side)
-
-
-def _preview(attributes: Iterable[Attribute]) -> Markup:
-    """What fits a line: texts first, then what people can read; digests last, since nobody can."""
-    found: list[Markup] = []
-    length = 0
-    ordered = sorted(attributes, key=lambda item: 0 if item.lines else 2 if item.digest else 1)
-    for item in ordered:
-        sides = [side for side in (item.before, item.after) if side is not None]
-        told = Markup(" → ").join(sides) if sum(map(len, sides)) <= _PREVIEW else Markup("…")
-        text = Markup("{} {}").format(item.name, item.tally if item.lines else told).rstrip()
-        length += len(text)
-        if found and length > _PREVIEW:
-            break
-        found.append(text)
-    more = len(ordered) - len(found)
-    return Markup(", ").join(found) + (f", {more} more" if more and found else "")

@@ -13,6 +13,7 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from kubexms.views.escaping import printable
 from kubexms.views.html.lines import clip
 
 _PACKAGE = resources.files(__package__)
@@ -34,7 +35,7 @@ def _environment() -> Environment:
         loader=FunctionLoader(lambda name: _text("templates", name)),
     )
     style, script = _text("assets", "page.css"), _text("assets", "page.js")
-    environment.filters["clip"] = clip
+    environment.filters.update(clip=clip, printable=printable)
     # both are files of this package, which nothing of a plan gets into
     own = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
     environment.globals.update(own, policy=_policy(style, script))

@@ -14,7 +14,8 @@ from kubexms.views.escaping import printable
 from kubexms.views.folding import fold_text
 from kubexms.views.html.blocks import HostSets, block
 from kubexms.views.html.drawing import drawing
-from kubexms.views.html.layout import HEAD, WIDTH, lay_out
+from kubexms.views.html.geometry import HEAD, WIDTH
+from kubexms.views.html.layout import lay_out
 from kubexms.views.html.lines import Budget
 from kubexms.views.html.page import data, moment, render
 from kubexms.views.html.sections import OPEN, sections

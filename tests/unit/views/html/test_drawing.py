@@ -9,7 +9,8 @@ import pytest
 
 from kubexms.plan.model import OrderedModule, OrderedTask, Plan
 from kubexms.views.html.drawing import BOXES, BOXES_WITH_ROWS, ROWS, drawing
-from kubexms.views.html.layout import HEAD, LINE, WIDTH, Layout, lay_out
+from kubexms.views.html.geometry import HEAD, LINE, WIDTH, Layout
+from kubexms.views.html.layout import lay_out
 from kubexms.views.html.plan import plan_html
 from tests.golden.cases import create, nothing, plan
 from tests.unit.views.html.plans import fleet, golden, mixed, order

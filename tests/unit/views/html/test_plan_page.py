@@ -14,38 +14,17 @@ from pathlib import Path
 import pytest
 
 from kubexms.plan.model import (
-    HIDDEN,
-    HostStatus,
     Plan,
-    PlanDiagnostic,
-    PlannedHook,
-    PlanOptions,
-    Reason,
-    Removal,
     TextDiff,
 )
 from kubexms.plan.origin import Origin, Place
 from kubexms.step.contract import ActionKind
-from kubexms.views.escaping import printable
 from kubexms.views.html.lines import LINES, LINES_BEYOND
 from kubexms.views.html.plan import plan_html
 from kubexms.views.plan_formats import PLAN_FORMATS
-from tests.golden.cases import CASES, create, host, plan, update
+from tests.golden.cases import CASES, create, plan, update
 from tests.unit.views.html.plans import fleet, golden, mixed
 from tests.unit.views.html.tree import Node, parse
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "</script><script>alert(2)</script>",
-    "<!-- <script>",
-    "\"><img src=x onerror='alert(3)'>",
-    "' onmouseover=alert(4) x='",
-    "{{ 7 * 7 }}{% raw %}",
-    "nul \x00 escape \x1b[2J bell \x07 c1 \x9b",
-    "right to left \u202e mark \u200f zero \u200b bom \ufeff separator \u2028 surrogate \ud800",
-    "a" * 200_000,
-    "&amp; &lt; ]]> \\ \\u003c",
-)
 
 
 def page(made: Plan) -> Node:
@@ -117,66 +96,6 @@ def test_nothing_is_fetched_and_the_policy_forbids_it() -> None:
     assert "url(" not in style
     assert "@import" not in style
     assert not root.find("iframe") + root.find("object") + root.find("img") + root.find("base")
-
-
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:24]))
-def test_hostile_text_is_text(hostile: str) -> None:
-    made = plan(
-        update(
-            f"a/b/c@{hostile[:500]}",
-            "file",
-            {"owner": hostile, "deep": {hostile: [hostile]}},
-            {"owner": "root", "deep": {hostile: [hostile, "x"], "more": hostile}},
-            summary=hostile,
-            unknown=hostile,
-            triggered_by=(hostile[:500],),
-            reason=Reason.TRIGGERED,
-            notes=(hostile,),
-            text={hostile[:500]: TextDiff(before=hostile, after=f"{hostile}\nnew")},
-        ),
-        hosts=(host("n1", HostStatus.UNREACHABLE, hostile, guard=hostile[:500]),),
-        removals=(Removal(host=hostile[:500], steps=1, allowed=False),),
-        hooks=(PlannedHook(address=f"a/b/hook[x]@{hostile[:500]}", phase="pre", run=hostile, on="hosts"),),
-        diagnostics=(PlanDiagnostic(severity="error", summary=hostile, detail=hostile),),
-        options=PlanOptions(targets=(hostile[:500],), environment=hostile[:500]),
-    )
-    text = plan_html(made)
-    root = parse(text)
-    assert len(root.find("script")) == 2
-    assert len(root.find("style")) == 1
-    assert not root.find("img")
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200f\u2028\u202e\ufeff\ud800]", text)
-    text.encode("utf-8")
-    assert len(text) < 100_000
-    (change,) = root.find("details", "c")
-    assert printable(hostile[:12]) in change.text
-
-
-def test_data_for_the_script_cannot_end_its_element() -> None:
-    made = plan(create("a/b/c@</script><b>", "file", {"x": 1}))
-    text = plan_html(made)
-    data = next(n for n in parse(text).find("script") if n.attributes.get("type") == "application/json")
-    assert "<" not in data.text
-    assert json.loads(data.text) == [["</script><b>"]]
-
-
-def test_sensitive_values_are_nowhere() -> None:
-    made = plan(
-        update(
-            "a/b/c@n1",
-            "file",
-            {"content": HIDDEN, "mode": "0600"},
-            {"content": HIDDEN, "mode": "0600"},
-            changed=("content",),
-            sensitive=("content",),
-            text={"content": TextDiff(before="canary-before", after="canary-after")},
-        ),
-        options=PlanOptions(variables={"token": "canary-variable"}),
-    )
-    text = plan_html(made)
-    assert "canary" not in text
-    assert "(sensitive value)" in text
-    assert "token" in text
 
 
 def test_figures_agree_with_the_plan() -> None:
