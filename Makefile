@@ -1,6 +1,6 @@
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
-# make test-all   the same and the slow ones
+# make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
 # make review     programs of others that the tests let read plans; part of make test
 # make unit       only what needs no host, no root and no network
 # make lint types architecture   the static gates
@@ -54,7 +54,7 @@ prepare-cluster: prepare
 test: prepare $(REVIEW)/.stamp
 	@$(PYTEST) -m "not slow"
 
-test-all: prepare $(REVIEW)/.stamp
+test-all: prepare prepare-cluster $(REVIEW)/.stamp
 	@$(PYTEST)
 
 unit: $(STAMP)

@@ -27,18 +27,10 @@ class ProjectDirectory:
 
     def inventory(self, hosts: Sequence[Host] | None = None, **connection: Any) -> None:
         """Write the inventory; `connection` overrides defaults for all hosts."""
-        self._write(
+        self.write(
             "Inventory",
             {
-                "defaults": {
-                    "connection": {
-                        "user": "root",
-                        "identityFiles": [str(self.fleet.key)],
-                        "knownHosts": str(self.fleet.known_hosts),
-                        "sshConfig": "/dev/null",
-                        **connection,
-                    }
-                },
+                "defaults": {"connection": self.connection() | connection},
                 "hosts": [
                     {"name": host.name, "roles": ["node"], "connection": {"address": host.address}}
                     for host in (self.hosts if hosts is None else hosts)
@@ -46,16 +38,26 @@ class ProjectDirectory:
             },
         )
 
+    def connection(self) -> dict[str, Any]:
+        """How the hosts of the fleet are reached."""
+        return {
+            "user": "root",
+            "identityFiles": [str(self.fleet.key)],
+            "knownHosts": str(self.fleet.known_hosts),
+            "sshConfig": "/dev/null",
+        }
+
     def pipeline(self, *steps: Mapping[str, Any], **task: Any) -> None:
         """Write a pipeline of one module `m`, one task `t` and these steps."""
         self.modules({"name": "m", "tasks": [{"name": "t", "steps": list(steps), **task}]})
 
     def modules(self, *modules: Mapping[str, Any], **spec: Any) -> None:
         """Write a pipeline of these modules."""
-        self._write("Pipeline", {"modules": list(modules), **spec})
+        self.write("Pipeline", {"modules": list(modules), **spec})
 
-    def _write(self, kind: str, spec: Mapping[str, Any]) -> None:
-        document = {"apiVersion": API, "kind": kind, "metadata": {"name": "test"}, "spec": spec}
+    def write(self, kind: str, spec: Mapping[str, Any], *, name: str = "test") -> None:
+        """Write one document, in a file of its kind's name."""
+        document = {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
         (self.root / f"{kind.lower()}.yaml").write_text(json.dumps(document, indent=1))
 
     def run(self, *arguments: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:

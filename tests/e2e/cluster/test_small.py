@@ -1,0 +1,105 @@
+"""One control plane and workers, from bare hosts: each test goes on from what the one before left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.projects import ClusterProject
+from tests.e2e.testbed import Host
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def hosts(cluster_hosts: ClusterHosts) -> list[Host]:
+    return cluster_hosts(3)
+
+
+@pytest.fixture(scope="module")
+def project(
+    tmp_path_factory: pytest.TempPathFactory, cluster_hosts: ClusterHosts, hosts: list[Host], artifacts: Path
+) -> ClusterProject:
+    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
+    made.describe({"cp1": (hosts[0], "control-plane"), "w1": (hosts[1], "worker")})
+    return made
+
+
+def test_bare_hosts_become_a_cluster(project: ClusterProject, hosts: list[Host]) -> None:
+    before = [host.upper_listing() for host in hosts]
+    code, text = project.plan_code()
+    assert code == 2, text
+    for address in ("demo-control-plane/member/node@cp1", "demo-workers/member/node@w1"):
+        assert f"# {address} will be created" in text
+    assert [host.upper_listing() for host in hosts] == before, "a plan wrote to a host"
+
+    project.apply(timeout=500)
+    project.await_ready("cp1", "w1")
+    project.assert_empty_plan()
+
+
+def test_pods_of_both_nodes_are_reached_through_a_service(project: ClusterProject) -> None:
+    address = project.serve(2)
+    pods = project.pods_of_web()
+    assert set(pods.values()) == {"cp1", "w1"}
+    for pod in pods:
+        assert project.reached_from(pod, address, set(pods)) == set(pods)
+
+
+def test_a_second_worker_joins(project: ClusterProject, hosts: list[Host]) -> None:
+    project.describe(project.members | {"w2": (hosts[2], "worker")})
+    code, text = project.plan_code()
+    assert code == 2, text
+    # the others learn its name and the way to its pods, and nothing else
+    touched = {line.split()[1] for line in text.splitlines() if line.startswith("  # demo-")}
+    others = {address for address in touched if not address.endswith("@w2")}
+    assert {address.partition("@")[0] for address in others} == {
+        'demo-os/names/entry["w2"]',
+        "demo-network/bridge/pods",
+    }
+    started = [host.run("systemctl show -P InvocationID kubelet containerd").stdout for host in hosts[:2]]
+
+    project.apply(timeout=400)
+    project.await_ready("cp1", "w1", "w2")
+    project.assert_empty_plan()
+    assert [
+        host.run("systemctl show -P InvocationID kubelet containerd").stdout for host in hosts[:2]
+    ] == started
+    address = project.serve(3)
+    pods = project.pods_of_web()
+    assert set(pods.values()) == {"cp1", "w1", "w2"}
+    for pod in pods:
+        assert project.reached_from(pod, address, set(pods)) == set(pods)
+
+
+# which host, what somebody does to it, and the address that must be named
+DRIFT = (
+    (1, "systemctl stop kubelet", "demo-workers/member/kubelet@w1"),
+    (1, "sysctl -qw net.ipv4.ip_forward=0", 'demo-os/kernel/parameter["net.ipv4.ip_forward"]@w1'),
+    (0, "ip route del $(ip route | awk '/via 10.99.0.12/ {print $1}')", "demo-network/bridge/pods@cp1"),
+    (
+        2,
+        "ctr -n k8s.io images rm docker.io/library/busybox:1.35",
+        'demo-images/worker/image["docker.io/library/busybox:1.35"]@w2',
+    ),
+    (
+        2,
+        "echo '# mine' >>/etc/systemd/system/kubelet.service",
+        "demo-runtime/kubernetes/kubelet-unit@w2",
+    ),
+)
+
+
+def test_drift_is_named_and_repaired(project: ClusterProject, hosts: list[Host]) -> None:
+    for place, breaks, _ in DRIFT:
+        hosts[place].run(breaks, check=True)
+    report = project.run("drift")
+    assert report.returncode == 2, report.stdout + report.stderr
+    for _, _, address in DRIFT:
+        assert address in report.stdout
+    project.apply()
+    project.assert_empty_plan()
+    assert project.run("drift").stdout == ""
+    project.await_ready("cp1", "w1", "w2")
