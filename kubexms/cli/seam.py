@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kubexms.services.drift import DriftReport
     from kubexms.services.inspect import HostInfo
     from kubexms.services.project import OpenState, Project, Settings
+    from kubexms.services.repairing import RepairOptions, RepairOutcome
 
 
 class Services(Protocol):
@@ -60,6 +61,19 @@ class Services(Protocol):
 
     def drift(self, project: Project, options: PlanOptions, *, listener: Listener) -> DriftReport:
         """Hosts against what was last applied."""
+        ...
+
+    def repair(
+        self,
+        project: Project,
+        options: PlanOptions,
+        repair_options: RepairOptions,
+        *,
+        approve: Callable[[Plan], bool],
+        listener: Listener,
+        stop: StopSignal,
+    ) -> RepairOutcome:
+        """Put back what was last applied."""
         ...
 
     def write_plan(self, plan: Plan, path: Path) -> str:
@@ -141,6 +155,21 @@ class InstalledServices:
         from kubexms.services.drift import drift
 
         return drift(project, options, listener=listener)
+
+    def repair(
+        self,
+        project: Project,
+        options: PlanOptions,
+        repair_options: RepairOptions,
+        *,
+        approve: Callable[[Plan], bool],
+        listener: Listener,
+        stop: StopSignal,
+    ) -> RepairOutcome:
+        """Put back what was last applied."""
+        from kubexms.services.repairing import repair
+
+        return repair(project, options, repair_options, approve=approve, listener=listener, stop=stop)
 
     def write_plan(self, plan: Plan, path: Path) -> str:
         """Save; returns the digest."""

@@ -77,3 +77,15 @@ def applied_entry(entry: StepState, *, prior: Observation | None, outputs: Mappi
     if outputs:
         kept["outputs"] = dict(outputs)
     return entry.model_copy(update=kept)
+
+
+def reverted_entry(entry: StepState, previous: StepState | None) -> StepState:
+    """The entry of a step that was put back as it was last applied: new is only what was seen of it, or said.
+
+    What the documents say by now (triggers, inputs, dependencies) has not been applied by that.
+    """
+    if previous is None:
+        return entry
+    new = ("observation_digest", "attributes", "remembered", "run", "updated", "machine_id")
+    kept = ("prior", "touched", "tainted", "outputs")
+    return previous.model_copy(update={name: getattr(entry, name) for name in (*new, *kept)})

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from kubexms.config.template import Sensitive
 from kubexms.errors import KubexmsError
 from kubexms.executor.attempt import Attempt, plain_prior, removes
-from kubexms.executor.entries import adopted_entry, applied_entry, resolved_entry
+from kubexms.executor.entries import adopted_entry, applied_entry, resolved_entry, reverted_entry
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.outputs import observed_outputs
@@ -31,12 +31,14 @@ class Recorder:
         run: str,
         first_order: int,
         source_of: Callable[[PlannedStep], str] = lambda planned: "",
+        reverting: bool = False,
     ) -> None:
         self._writer = writer
         self._conceal = conceal
         self._run = run
         self._order = first_order
         self._source_of = source_of
+        self._reverting = reverting
         self._lock = threading.Lock()
         self._digests: dict[str, str] = {}
 
@@ -164,9 +166,11 @@ class Recorder:
             previous=previous,
         )
         if not changed:
-            return resolved_entry(entry, planned.intent, attempt.after.observation)
-        kept = {name: value for name, value in printed.items() if not attempt.secret(value)}
-        return applied_entry(entry, prior=attempt.prior, outputs=kept)
+            entry = resolved_entry(entry, planned.intent, attempt.after.observation)
+        else:
+            kept = {name: value for name, value in printed.items() if not attempt.secret(value)}
+            entry = applied_entry(entry, prior=attempt.prior, outputs=kept)
+        return reverted_entry(entry, previous) if self._reverting else entry
 
     def _tainted(self, attempt: Attempt) -> StepState | None:
         """The entry of a step that acted and failed: its prior is kept, everything else is to be looked at.
@@ -193,7 +197,8 @@ class Recorder:
             source=self._source_of(attempt.planned),
             previous=attempt.valid_entry(),
         )
-        return entry.model_copy(update={"touched": True, "prior": attempt.prior, "tainted": True})
+        tainted = entry.model_copy(update={"touched": True, "prior": attempt.prior, "tainted": True})
+        return reverted_entry(tainted, attempt.valid_entry()) if self._reverting else tainted
 
     def _source_digests(self, planned: PlannedStep) -> dict[str, str]:
         return {

@@ -42,12 +42,16 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
             return None
     sensitive = frozenset(names[alias] for alias in hidden if alias in names)
     rendered = Rendered(executor, spec, {}, sensitive)
-    address = Address.parse(entry.address)
+    return Instance(Address.parse(entry.address), recorded_step(entry), rendered, 0)
+
+
+def recorded_step(entry: StepState) -> StepSpec:
+    """The document's step as far as state knows it."""
     args: dict[str, JsonValue] = dict(entry.spec)
-    step = StepSpec.model_construct(
-        name=address.step, kind=entry.kind, args=args, ignore_changes=entry.ignore_changes
+    name = Address.parse(entry.address).step
+    return StepSpec.model_construct(
+        name=name, kind=entry.kind, args=args, ignore_changes=entry.ignore_changes
     )
-    return Instance(address, step, rendered, 0)
 
 
 class UnreadableExecutor(StepExecutor[StepArgs]):

@@ -157,7 +157,7 @@ def _execute(
     known = {**planned.snapshot.hosts, **{host.name: host for host in hosts}}.values()
     if not plan.effective and not planned.snapshot.scopes:
         writer.put_hosts(attendance(known, _absent((), plan, stale), plan, now))
-        left = RunResult("", unreachable=_unreachable((), plan), stale=stale)
+        left = RunResult("", unreachable=unreachable((), plan), stale=stale)
         if not left.failed:
             return ApplyOutcome(plan, None)
         listener(RunFinished(left))
@@ -183,9 +183,9 @@ def _execute(
         project, plan, prepared, connector, writer, run_id, digest, first + len(adopted), record.actor
     )
     results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
-    outcome = RunResult(run_id, results, stop.requested, _unreachable(results, plan), stale)
+    outcome = RunResult(run_id, results, stop.requested, unreachable(results, plan), stale)
     writer.put_hosts(attendance(known, _absent(results, plan, stale), plan, now))
-    _finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
+    finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
 
@@ -206,7 +206,7 @@ def _resolve(writer: StateWriter, planned: Planned, adopted: list[StepState]) ->
             writer.close_intent(record, run=intent.run, entry=entry)
 
 
-def _finish(
+def finish(
     project: Project,
     *,
     plan: Plan,
@@ -214,6 +214,7 @@ def _finish(
     record: RunRecord,
     outcome: RunResult,
 ) -> None:
+    """Record how a run ended, and what of it has no record yet."""
     gone = {removal.host for removal in plan.removals if removal.allowed}
     if gone:
         left = {text.rpartition("@")[2] for text in project.store.snapshot().steps}
@@ -336,7 +337,7 @@ def _absent(results: tuple[StepResult, ...], plan: Plan, stale: tuple[Moved, ...
     return away | {r.address.rpartition("@")[2] for r in results if r.status not in fine}
 
 
-def _unreachable(results: tuple[StepResult, ...], plan: Plan) -> dict[str, str]:
+def unreachable(results: tuple[StepResult, ...], plan: Plan) -> dict[str, str]:
     """Hosts that could not be asked, and those that were lost on the way."""
     lost = {report.name: report.error for report in plan.hosts if report.status is HostStatus.UNREACHABLE}
     for result in results:

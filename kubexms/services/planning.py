@@ -82,6 +82,7 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
     from kubexms.graph.build import build_graph
     from kubexms.graph.model import StepNode
 
+    tasks = tasks_of(project)
     nodes = [
         StepNode(
             step.instance.address,
@@ -92,7 +93,7 @@ def graph_of(project: Project, planned: Planned) -> StepGraph:
         )
         for work in planned.hosts.values()
         for step in work.steps.values()
-        if not step.change.leaving
+        if not step.change.leaving and (step.instance.address.module, step.instance.address.task) in tasks
     ]
     return build_graph(project.loaded.pipeline, nodes)
 
@@ -116,6 +117,12 @@ def _refuse_cycles(project: Project, planned: Planned) -> None:
         if not step.change.leaving and any(place(other) > place(step) for other in needed):
             graph_of(project, planned)
             return
+
+
+def tasks_of(project: Project) -> frozenset[tuple[str, str]]:
+    """Module and task of all that the pipeline has. In a repair there may be steps of none of them."""
+    modules = project.loaded.pipeline.modules
+    return frozenset((module.name, task.name) for module in modules for task in module.tasks)
 
 
 def selected(project: Project, planned: Planned, options: PlanOptions) -> set[str] | None:

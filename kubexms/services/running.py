@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubexms.errors import ConfigError
@@ -26,10 +27,11 @@ from kubexms.plan.model import Change, Plan
 from kubexms.plan.questions import Seen
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import RunIdentity
-from kubexms.services.planning import Prepared, graph_of
+from kubexms.services.planning import Prepared, graph_of, tasks_of
 from kubexms.services.project import HostConnector, Project
 from kubexms.spec.pipeline import HookSpec
 from kubexms.state.protocol import StateWriter
+from kubexms.step.contract import Disruption
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class RunSetup:
     digest: str
     first_order: int
     actor: str
+    reverting: bool = False
+    """It puts back what was last applied: hooks run for what interrupts something, and for nothing else."""
 
 
 def run_changes(
@@ -67,6 +71,7 @@ def run_changes(
         run=setup.run,
         first_order=setup.first_order,
         source_of=lambda step: _source(setup.project, step),
+        reverting=setup.reverting,
     )
     applier = StepApplier(
         recorder,
@@ -96,7 +101,7 @@ def run_changes(
     forgets = {address for address, change in changes.items() if change.action.value == "forget"}
     coming = {address: change for address, change in changes.items() if not change.leaving}
     hooks = ScopeHooks(
-        coming,
+        {a: c for a, c in coming.items() if not setup.reverting or c.disruption is not Disruption.NONE},
         planned.snapshot.scopes,
         hosts,
         setup.writer,
@@ -107,6 +112,11 @@ def run_changes(
     phases: list[tuple[StepGraph, dict[str, Change]]] = []
     if coming or planned.snapshot.scopes:
         phases.append((graph_of(setup.project, planned), coming))
+    stray = _stray(setup.project, steps, coming)
+    if stray:
+        # the pipeline has no place for them any more: host by host, in the order in which they were made
+        entries = sorted((steps[address] for address in stray), key=lambda step: _made(step, steps))
+        phases.append((build_delete_graph(DeleteEntry(step.instance.address) for step in entries), stray))
     leaving = {address: change for address, change in changes.items() if change.leaving}
     if leaving:
         entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
@@ -146,6 +156,21 @@ def run_changes(
 
 def _phases(step: PlannedStep) -> int:
     return sum("@" not in name for name in step.entry.depends_on) if step.entry is not None else 0
+
+
+def _stray(
+    project: Project, steps: Mapping[str, PlannedStep], coming: Mapping[str, Change]
+) -> dict[str, Change]:
+    """Changes of steps whose task the pipeline does not have, as may be in a repair."""
+    tasks = tasks_of(project)
+    places = {a: steps[a].instance.address for a in coming}
+    return {a: change for a, change in coming.items() if (places[a].module, places[a].task) not in tasks}
+
+
+def _made(step: PlannedStep, steps: Mapping[str, PlannedStep]) -> tuple[int, bool]:
+    """The recorded order, but for what watches others: after the last of them."""
+    watched = [_order(steps[address]) for address in step.data if address in steps]
+    return max([_order(step), *watched]), bool(watched)
 
 
 def _order(step: PlannedStep) -> int:

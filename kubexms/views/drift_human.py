@@ -85,7 +85,8 @@ def _conclusion(report: DriftReport, paint: Paint) -> Iterator[str]:
         hosts = {change.host for change in report.drifted}
         count = plural(len(report.drifted), "step")
         yield f"{paint(Role.BOLD, 'Drift:')} {count} on {plural(len(hosts), 'host')}."
-        yield "`kubexms plan` shows what would put this right."
+        if not report.left:
+            yield "`kubexms drift --repair` puts back what was applied, `kubexms plan` shows what is wanted."
     elif not report.unreachable:
         yield "No drift."
     else:

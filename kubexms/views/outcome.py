@@ -40,7 +40,7 @@ class Totals:
         """The words after which other tools look: `Apply complete! Resources: …`."""
         if operation == "destroy":
             return f"Destroy complete! Resources: {self.destroyed} destroyed."
-        return f"Apply complete! Resources: {self.figures()}."
+        return f"{operation.capitalize()} complete! Resources: {self.figures()}."
 
     def figures(self) -> str:
         """`1 added, 0 changed, 2 destroyed`."""

@@ -19,6 +19,7 @@ from kubexms.services.applying import ApplyOptions, ApplyOutcome
 from kubexms.services.drift import DriftReport
 from kubexms.services.inspect import HostInfo
 from kubexms.services.project import OpenState, Project, Settings
+from kubexms.services.repairing import RepairOptions, RepairOutcome
 from kubexms.spec.pipeline import PipelineSpec
 from kubexms.spec.variable import VariableSpec
 from tests.golden.cases import plan
@@ -59,6 +60,7 @@ class FakeServices:
     settings: list[Settings] = field(default_factory=list)
     options: list[PlanOptions] = field(default_factory=list)
     apply_options: list[ApplyOptions] = field(default_factory=list)
+    repair_options: list[RepairOptions] = field(default_factory=list)
     saved: dict[str, Plan] = field(default_factory=dict)
     writes: list[bool] = field(default_factory=list)
 
@@ -112,6 +114,21 @@ class FakeServices:
     def drift(self, project: Project, options: PlanOptions, *, listener: Listener) -> DriftReport:
         self.options.append(options)
         return self.report
+
+    def repair(
+        self,
+        project: Project,
+        options: PlanOptions,
+        repair_options: RepairOptions,
+        *,
+        approve: Callable[[Plan], bool],
+        listener: Listener,
+        stop: StopSignal,
+    ) -> RepairOutcome:
+        self.options.append(options)
+        self.repair_options.append(repair_options)
+        approved = not self.made.effective or approve(self.made)
+        return RepairOutcome(self.report, self.made, self.result if approved else None, approved)
 
     def write_plan(self, plan: Plan, path: Path) -> str:
         self.saved[str(path)] = plan

@@ -38,9 +38,9 @@ class Drifting:
         hosts = [{"name": name, **local, **odd.get(name, {})} for name in names]
         self._write("Inventory", {"hosts": hosts})
 
-    def steps(self, *steps: Mapping[str, Any], **spec: Any) -> None:
+    def steps(self, *steps: Mapping[str, Any], module: str = "m", **spec: Any) -> None:
         """A pipeline of one task."""
-        modules = [{"name": "m", "tasks": [{"name": "t", "steps": list(steps)}]}]
+        modules = [{"name": module, "tasks": [{"name": "t", "steps": list(steps)}]}]
         self._write("Pipeline", {"modules": modules, **spec})
 
     def file(self, name: str, content: str, **more: Any) -> dict[str, Any]:

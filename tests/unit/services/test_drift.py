@@ -6,6 +6,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_host_that_missed_an_apply_is_behind_until_it_catches_up(here: Driftin
     assert here.drift().behind == ()
 
 
-SECRET = {"variables": {"password": {"type": "string", "valueFrom": {"env": "PASSWORD"}}}}
+SECRET: dict[str, Any] = {"variables": {"password": {"type": "string", "valueFrom": {"env": "PASSWORD"}}}}
 
 
 def test_secrets_are_compared_and_shown_nowhere(here: Drifting) -> None:

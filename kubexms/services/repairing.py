@@ -1,0 +1,165 @@
+"""`drift --repair`: puts back what was last applied, under the lock, step by step verified as an apply is."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from kubexms import __version__
+from kubexms.errors import PlanError
+from kubexms.executor.adopt import next_order
+from kubexms.executor.events import Listener, RunFinished, RunResult, RunStarted, StepStatus, Waiting
+from kubexms.executor.stop import StopSignal
+from kubexms.plan.identity import plan_digest
+from kubexms.plan.model import Plan, PlanOptions
+from kubexms.plan.reverting import Reverting, as_applied, reverting
+from kubexms.services.applying import finish, unreachable
+from kubexms.services.drift import DriftReport, remembered, report_of
+from kubexms.services.planning import Prepared, prepare
+from kubexms.services.project import HostConnector, Project
+from kubexms.services.running import RunSetup, run_changes
+from kubexms.services.state import actor, lock_info
+from kubexms.state.model import LockInfo, RunRecord
+from kubexms.state.protocol import StateWriter
+
+
+@dataclass(frozen=True)
+class RepairOptions:
+    """How far a repair may go."""
+
+    max_changes: int
+    """More changes than these, and nothing is done at all: that is no drift any more but something else."""
+    allow: frozenset[str] = frozenset()
+    """Disruptions that are allowed, and `command`."""
+    lock_timeout: float = 0.0
+
+
+@dataclass(frozen=True)
+class RepairOutcome:
+    """What came of it. `plan` holds the reverting changes; `result` is None if none was carried out."""
+
+    report: DriftReport
+    plan: Plan
+    result: RunResult | None = None
+    approved: bool = True
+
+
+def repair(
+    project: Project,
+    options: PlanOptions,
+    repair_options: RepairOptions,
+    *,
+    approve: Callable[[Plan], bool],
+    listener: Listener,
+    stop: StopSignal,
+) -> RepairOutcome:
+    """Put drifted steps back as they were last applied; edits of the documents are not applied by that.
+
+    The report is about what is left after it. Raises `StateLocked`, `ConfigError`, `PlanError`.
+    """
+    if options.untrusted:
+        raise PlanError("--repair does not go with --untrusted", detail="It changes hosts.")
+    connector = project.connector(keep=True)
+    started = datetime.now(UTC)
+
+    def waiting(holder: LockInfo) -> None:
+        listener(Waiting(f"the state's lock, held by {holder.who} for {holder.operation}"))
+
+    try:
+        info = lock_info(project, "repair")
+        with project.store.lock(info, timeout=repair_options.lock_timeout, waiting=waiting) as writer:
+            prepared = prepare(project, options, connector, project.store.snapshot(), listener=listener)
+            report = report_of(project, prepared, started)
+            found = _bounded(prepared, report, repair_options)
+            changes = tuple(step.change for step in found.steps.values())
+            drifted = {change.address: change for change in report.drifted}
+            plan = prepared.plan.model_copy(
+                update={"changes": changes, "drift": tuple(drifted.values()), "hooks": (), "removals": ()}
+            )
+            report = replace(report, left=found.left)
+            outcome = RepairOutcome(report, plan)
+            if plan.effective and not approve(plan):
+                outcome = replace(outcome, approved=False)
+            elif plan.effective:
+                outcome = _execute(project, outcome, prepared, found, connector, writer, listener, stop)
+    finally:
+        connector.close()
+    ended = datetime.now(UTC)
+    # in the history it is a look at the hosts as the repair left them
+    since = remembered(project, replace(outcome.report, started=ended)).since
+    report = replace(outcome.report, seconds=(ended - started).total_seconds(), since=since)
+    return replace(outcome, report=report)
+
+
+def _bounded(prepared: Prepared, report: DriftReport, options: RepairOptions) -> Reverting:
+    planned = prepared.planned
+    drifted = {change.address for change in report.drifted}
+    found = reverting(planned.hosts.values(), drifted, planned.conceal, options.allow)
+    count = sum(step.change.effective for step in found.steps.values())
+    if count > options.max_changes:
+        why = f"putting all back takes {count} changes, and --max-changes allows {options.max_changes}"
+        return Reverting({}, {**dict.fromkeys(sorted(drifted), why), **found.left})
+    return found
+
+
+def _execute(
+    project: Project,
+    outcome: RepairOutcome,
+    prepared: Prepared,
+    found: Reverting,
+    connector: HostConnector,
+    writer: StateWriter,
+    listener: Listener,
+    stop: StopSignal,
+) -> RepairOutcome:
+    plan, planned = outcome.plan, prepared.planned
+    now = datetime.now(UTC)
+    record = RunRecord(
+        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        operation="repair",
+        actor=actor(),
+        plan_digest=plan_digest(plan),
+        started=now,
+        tool_version=__version__,
+    )
+    if planned.previous:
+        writer.move([(old, new) for new, old in planned.previous.items()])
+    writer.begin_run(record, plan=plan.model_copy(update={"changes": plan.effective}).to_json())
+    listener(
+        RunStarted(record.id, len(plan.effective), tuple(sorted({change.host for change in plan.effective})))
+    )
+    hosts = {name: as_applied(work, found.steps) for name, work in planned.hosts.items()}
+    # scopes that another run left open stay open: closing them is for an apply
+    snapshot = planned.snapshot.model_copy(update={"scopes": {}})
+    setup = RunSetup(
+        project,
+        plan,
+        replace(prepared, planned=replace(planned, hosts=hosts, snapshot=snapshot)),
+        connector,
+        writer,
+        record.id,
+        record.plan_digest,
+        next_order(planned),
+        record.actor,
+        reverting=True,
+    )
+    results = run_changes(setup, False, None, listener, stop)
+    result = RunResult(record.id, results, stop.requested, unreachable(results, plan))
+    finish(project, plan=plan, writer=writer, record=record, outcome=result)
+    listener(RunFinished(result))
+    return replace(outcome, result=result, report=_after(outcome.report, result))
+
+
+def _after(report: DriftReport, result: RunResult) -> DriftReport:
+    """What is left of the drift."""
+    fine = {item.address for item in result.results if item.status is StepStatus.OK}
+    failed = {item.address: item.message for item in result.results if item.status is not StepStatus.OK}
+    drifted = {change.address for change in report.drifted}
+    return replace(
+        report,
+        drifted=tuple(change for change in report.drifted if change.address not in fine),
+        repaired=tuple(sorted(fine & drifted)),
+        left={**report.left, **{a: f"it failed: {failed[a]}" for a in sorted(failed.keys() & drifted)}},
+    )
