@@ -17,16 +17,13 @@ class DeleteEntry:
 
     address: Address
     depends_on: tuple[str, ...] = ()
-    queue: str = ""
-    """Entries with the same one are removed one after the other, whatever their host."""
 
 
 def build_delete_graph(entries: Iterable[DeleteEntry]) -> StepGraph:
     """The order in which to remove `entries`, which come in the reverse of their recorded order.
 
     On each host one after the other, as given. Between hosts what depended on something goes
-    before it; whole scopes too (a join, so edges grow linearly). Those of one queue go one by one, each only
-    if the one ahead of it went. What was recorded over several
+    before it; whole scopes too (a join, so edges grow linearly). What was recorded over several
     versions of a pipeline may contradict itself: the given order wins, so there is no cycle.
     Raises `GraphError` for an address that is there twice.
     """
@@ -34,7 +31,6 @@ def build_delete_graph(entries: Iterable[DeleteEntry]) -> StepGraph:
     wiring = Wiring()
     index: dict[str, int] = {}
     last: dict[str, str] = {}
-    queues: dict[str, str] = {}
     members: dict[TaskKey, dict[str, tuple[str, ...]]] = {}
     for position, entry in enumerate(ordered):
         key = str(entry.address)
@@ -47,11 +43,6 @@ def build_delete_graph(entries: Iterable[DeleteEntry]) -> StepGraph:
         if before is not None:
             wiring.link(before, key)
         last[node.host] = key
-        if entry.queue:
-            ahead = queues.get(entry.queue)
-            if ahead is not None:
-                wiring.link(ahead, key, EdgeKind.EXPLICIT)
-            queues[entry.queue] = key
         hosts = members.setdefault(node.task, {})
         hosts[node.host] = (*hosts.get(node.host, ()), key)
     _dependents_first(wiring, ordered, index, members)

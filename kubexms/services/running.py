@@ -123,11 +123,7 @@ def run_changes(
         # what was made later in a module that others wait for still outlives them
         entries.sort(key=lambda step: -_phases(step))
         graph = build_delete_graph(
-            DeleteEntry(
-                step.instance.address,
-                step.entry.depends_on if step.entry else (),
-                step.change.kind if setup.project.registry.get(step.change.kind).removed_in_turn else "",
-            )
+            DeleteEntry(step.instance.address, step.entry.depends_on if step.entry else ())
             for step in entries
         )
         phases.append((graph, leaving))

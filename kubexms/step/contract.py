@@ -192,9 +192,6 @@ class StepExecutor(ABC, Generic[S]):
     """Attributes whose values are multi-line text and are shown as a line diff."""
     imperative: ClassVar[bool] = False
     """Changes show as `run`: something happens, rather than an object being there."""
-    removed_in_turn: ClassVar[bool] = False
-    """Removals of this kind happen one after the other over all hosts, the last made first; where one fails,
-    the others stay."""
     can_undo: ClassVar[bool] = True
     """False: removing the step from the spec shows as `forget`."""
     example: ClassVar[str] = ""

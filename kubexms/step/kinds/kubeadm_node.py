@@ -82,7 +82,6 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
     kind: ClassVar[str] = "kubeadmNode"
     spec: ClassVar[type[StepArgs]] = KubeadmNodeSpec
     identity: ClassVar[tuple[str, ...]] = ("node_name",)
-    removed_in_turn: ClassVar[bool] = True
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         name: {"node_name": ("node",), "role": ("role",)}.get(name, ())
         for name in KubeadmNodeSpec.model_fields

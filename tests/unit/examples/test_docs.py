@@ -27,7 +27,15 @@ from kubexms.runtime.connect import run_local_command
 from kubexms.step.registry import default_registry
 from tests.unit.examples.markdown import ROOT, Block, anchors, blocks, links, pages
 
-OUTSIDE = ("source: ./", "varsFrom:", "environments:", "required: true", "from: {", "    from:")
+OUTSIDE = (
+    "source: ./",
+    "artifacts: ./",
+    "varsFrom:",
+    "environments:",
+    "required: true",
+    "from: {",
+    "    from:",
+)
 """What marks a document that other files, programs, or choices belong to."""
 SHELL = {"|", "||", "&&", ";", ">", ">>", "<"}
 HEAD = "apiVersion: kubexms.io/v1alpha1\nkind: {kind}\nmetadata: {{name: page}}\nspec:\n"

@@ -32,13 +32,6 @@ def test_what_contradicts_the_order_is_left_out() -> None:
     assert list(graph.dag.edges) == []
 
 
-def test_a_queue_is_left_in_turn() -> None:
-    leaving = [DeleteEntry(Address.parse(f"m/a/s@n{i}"), queue="node") for i in (3, 2, 1)]
-    graph = build_delete_graph([leaving[0], entry("m/b/s@n9"), *leaving[1:]])
-    assert sorted(graph.dag.edges) == [("m/a/s@n2", "m/a/s@n1"), ("m/a/s@n3", "m/a/s@n2")]
-    assert {graph.dag.edges[edge]["kind"] for edge in graph.dag.edges} == {"explicit"}
-
-
 def test_twice_is_an_error() -> None:
     with pytest.raises(GraphError, match="twice"):
         build_delete_graph([entry("m/a/s@n1"), entry("m/a/s@n1")])
@@ -51,7 +44,5 @@ SCOPES = ["m", "k", "m/a", "k/b", "m@n1", "m/a@n2", "gone"]
 @given(st.permutations(NAMES), st.data())
 def test_there_is_never_a_cycle(names: list[str], data: st.DataObject) -> None:
     wanted = st.lists(st.sampled_from(NAMES + SCOPES), max_size=4)
-    queue = st.sampled_from(["", "a", "b"])
-    entries = [DeleteEntry(Address.parse(n), tuple(data.draw(wanted)), data.draw(queue)) for n in names]
-    graph = build_delete_graph(entries)
+    graph = build_delete_graph([entry(name, *data.draw(wanted)) for name in names])
     assert nx.is_directed_acyclic_graph(graph.dag)
