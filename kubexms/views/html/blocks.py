@@ -17,6 +17,7 @@ from kubexms.views.escaping import printable
 from kubexms.views.folding import fold
 from kubexms.views.html.attributes import Attribute, attributes_of, preview
 from kubexms.views.html.lines import Budget
+from kubexms.views.radius import dangerous
 
 CLASSES = {
     ActionKind.NO_OP: "no",
@@ -93,13 +94,10 @@ class Block:
     @property
     def interrupts(self) -> bool:
         """Whether applying it interrupts or destroys something."""
-        return not self.past and (
-            self.change.disruption is not Disruption.NONE or self.change.action in DESTROYING
-        )
+        return not self.past and dangerous(self.change)
 
 
 _NOWHERE: Mapping[str, Place] = {}
-DESTROYING = frozenset({ActionKind.DELETE, ActionKind.REPLACE})
 
 
 class HostSets:

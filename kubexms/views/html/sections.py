@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kubexms.plan.model import OrderedModule
-from kubexms.step.contract import Disruption
+from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views.escaping import printable
 from kubexms.views.folding import fold
-from kubexms.views.html.blocks import DESTROYING, Block
+from kubexms.views.html.blocks import Block
+from kubexms.views.radius import urgency
 from kubexms.views.values import plural
 
 APART = 3
@@ -19,6 +20,7 @@ APART = 3
 OPEN = 20
 """Changes up to which a page shows them unfolded."""
 _IN_TITLE = 60
+_DESTROYING = frozenset({ActionKind.DELETE, ActionKind.REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def sections(blocks: Iterable[Block], order: Sequence[OrderedModule]) -> list[Se
     ranks = ranks_of(order)
     modules = {printable(module.name): number for number, module in enumerate(order)}
     rest: set[str] = set()
-    for item in sorted(blocks, key=lambda block: rank(block, ranks)):
+    for item in sorted(blocks, key=lambda block: (_severity(block), rank(block, ranks))):
         key = _urgency(item)
         if not key:
             rest.add(item.module)
@@ -110,14 +112,17 @@ def sections(blocks: Iterable[Block], order: Sequence[OrderedModule]) -> list[Se
     return [section for section in found.values() if section.groups]
 
 
+def _severity(item: Block) -> int:
+    return 0 if item.past else urgency(item.change)
+
+
 def _urgency(item: Block) -> str:
-    if item.past:
+    if not item.interrupts:
         return ""
-    if item.change.action in DESTROYING or item.change.disruption is Disruption.DATA_LOSS:
-        return "destroys"
-    if item.change.disruption in {Disruption.REBOOT, Disruption.DRAIN}:
-        return "reboots"
-    return "restarts" if item.change.disruption is Disruption.RESTART else ""
+    if item.change.disruption is Disruption.RESTART and item.change.action not in _DESTROYING:
+        return "restarts"
+    hosts_away = item.change.disruption in {Disruption.REBOOT, Disruption.DRAIN}
+    return "reboots" if hosts_away and item.change.action not in _DESTROYING else "destroys"
 
 
 def ranks_of(order: Sequence[OrderedModule]) -> Mapping[tuple[str, str, str], int]:
