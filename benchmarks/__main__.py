@@ -23,10 +23,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.comparison import PARTS, TOOLS, compare
+from benchmarks.comparison import OWN, PARTS, TOOLS, Effort, compare
 from benchmarks.formats import show
 from benchmarks.measure import RunFailed, Sample, median, sample
-from benchmarks.report import Report, seconds, size
+from benchmarks.report import Report, seconds, size, targets
 from benchmarks.scaling import by_hosts, by_steps
 from benchmarks.workload import QUICK, STANDARD
 from tests.e2e.testbed import Fleet, missing
@@ -46,7 +46,15 @@ def main() -> int:
     parser.add_argument(
         "--hosts", action="append", type=int, help="compare on so many hosts (default: 1 and 10)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of kubexms beside others (default: 3)")
+    parser.add_argument("--peer-rounds", type=int, default=1, help="runs of the others (default: 1)")
+    parser.add_argument(
+        "--patience", type=float, default=240, metavar="SECONDS",
+        help="end a run of another tool after so long, and say so (default: 240)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--everything", action="store_true", help="the first apply by the others on more than one host, too"
+    )
     parser.add_argument("--quick", action="store_true", help="few steps, one round: does it work at all?")
     parser.add_argument(
         "--out", type=Path, help=f"where to write the tables (default: {RESULTS.name}, if all is measured)"
@@ -69,6 +77,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     out = options.out or (RESULTS if set(parts) == set(ALL) and not options.quick else None)
+    print("\n".join(targets(report)))
     if out is not None:
         report.write(out)
     return 0
@@ -77,6 +86,8 @@ def main() -> int:
 def _on_hosts(report: Report, parts: tuple[str, ...], options: argparse.Namespace) -> None:
     work = QUICK if options.quick else STANDARD
     rounds = 1 if options.quick else options.rounds
+    effort = Effort(rounds, options.peer_rounds, options.patience)
+    tools = options.tool or list(TOOLS)
     counts = options.hosts or ([1] if options.quick else [1, 10])
     step_counts = [10, 50] if options.quick else [10, 100, 1000]
     host_counts = [1, 3] if options.quick else [1, 10, 30]
@@ -87,14 +98,15 @@ def _on_hosts(report: Report, parts: tuple[str, ...], options: argparse.Namespac
             _grow(fleet, count)
             compare(
                 report, fleet, fleet.hosts[:count], work,
-                scratch=scratch, parts=compared, tools=options.tool or list(TOOLS), rounds=rounds, say=_say,
+                scratch=scratch, parts=compared, tools=tools, effort=effort, say=_say,
+                apply_by=tools if count == 1 or options.everything else [OWN],
             )  # fmt: skip
         if "steps" in parts:
             _grow(fleet, 1)
-            by_steps(report, fleet, fleet.hosts[0], step_counts, scratch, rounds, _say)
+            by_steps(report, fleet, fleet.hosts[0], step_counts, scratch, 1, _say)
         if "hosts" in parts:
             _grow(fleet, max(host_counts))
-            by_hosts(report, fleet, fleet.hosts, host_counts, work, scratch, rounds, _say)
+            by_hosts(report, fleet, fleet.hosts, host_counts, work, scratch, 1, _say)
 
 
 def _grow(fleet: Fleet, count: int) -> None:
@@ -113,6 +125,8 @@ def _controller(report: Report, *, quick: bool) -> None:
         figure = median(taken)
         _say(f"controller: {hosts} hosts {figure.wall:.1f} s")
         each = figure.cpu / (hosts * steps)
+        report.values[f"controller each {hosts}"] = each
+        report.values[f"controller peak {hosts}"] = figure.peak
         cells = [seconds(figure.wall), seconds(figure.cpu), size(figure.peak), f"{each * 1e6:.0f} µs"]
         rows.append([f"{hosts} hosts", *cells])
     title = f"The controller alone: a plan of {steps} steps on each of many hosts, all to be created"

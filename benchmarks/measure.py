@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ class Sample:
     """Seconds of the controller's processors, of the program and everything it started."""
     peak: int
     """Bytes: the largest process."""
+    stopped: bool = False
+    """It took too long and was ended: all it says is that it takes longer."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Figure:
     cpu: float
     peak: int
     runs: int
+    stopped: bool = False
 
 
 def median(samples: Sequence[Sample]) -> Figure:
@@ -52,13 +57,17 @@ def median(samples: Sequence[Sample]) -> Figure:
         statistics.median(sample.cpu for sample in samples),
         int(statistics.median(sample.peak for sample in samples)),
         len(samples),
+        any(sample.stopped for sample in samples),
     )
 
 
-def weigh(contender: Contender, argv: Sequence[str], fleet: Fleet | None) -> Sample:
+def weigh(
+    contender: Contender, argv: Sequence[str], fleet: Fleet | None, patience: float | None = None
+) -> Sample:
     """Run a tool's command, in the fleet's network if there is one. Raises `RunFailed`."""
     environment = BYTE_CODE | contender.environment
-    return sample(argv, str(contender.directory), environment, fleet, contender.changes_something)
+    directory, expected = str(contender.directory), contender.changes_something
+    return sample(argv, directory, environment, fleet, expected, patience)
 
 
 def sample(
@@ -67,19 +76,35 @@ def sample(
     environment: dict[str, str],
     fleet: Fleet | None = None,
     expected: Sequence[int] = (0,),
+    patience: float | None = None,
 ) -> Sample:
-    """Run a program and wait for it. Raises `RunFailed` with the end of what it said."""
+    """Run a program and wait for it, for `patience` seconds at most.
+
+    Raises `RunFailed` with the end of what it said.
+    """
     with tempfile.TemporaryFile() as output:
         began = time.monotonic()
         process = _start(argv, directory, environment, fleet, output)
+        ended = threading.Event()
+        stopped = threading.Event()
+
+        def watch() -> None:
+            if not ended.wait(patience):
+                stopped.set()
+                os.killpg(process.pid, signal.SIGKILL)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
         _, status, usage = os.wait4(process.pid, 0)
+        ended.set()
+        watcher.join()
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in expected:
+        if process.returncode not in expected and not stopped.is_set():
             output.seek(0)
             tail = output.read()[-3000:].decode(errors="replace")
             raise RunFailed(f"{' '.join(argv)} ended with {process.returncode}:\n{tail}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, stopped.is_set())
 
 
 def _start(
@@ -87,7 +112,13 @@ def _start(
 ) -> subprocess.Popen[str]:
     if fleet is not None:
         return fleet.popen(
-            argv, cwd=Path(directory), env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            argv,
+            cwd=Path(directory),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     return subprocess.Popen(
         argv,
@@ -96,15 +127,21 @@ def _start(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        start_new_session=True,
         text=True,
     )
 
 
-def floor(fleet: Fleet, hosts: Sequence[Host]) -> Sample:
-    """`ssh HOST true` on all hosts at once: nothing that logs in can be quicker."""
+def floor(fleet: Fleet, hosts: Sequence[Host], command: str = "true") -> Sample:
+    """`ssh HOST COMMAND` on all hosts at once: nothing that logs in can be quicker."""
     began = time.monotonic()
     running = [
-        fleet.popen([*fleet.ssh_argv(host), "true"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        fleet.popen(
+            [*fleet.ssh_argv(host), command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for host in hosts
     ]
     cpu, peak = 0.0, 0

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.aims import judged
 from benchmarks.contenders import write_kubexms
 from benchmarks.controller import plan
 from benchmarks.formats import plan_of
-from benchmarks.measure import Figure, Sample, median
-from benchmarks.report import Report, ratio
+from benchmarks.measure import Figure, RunFailed, Sample, median, sample
+from benchmarks.report import Report, ratio, targets, wall
 from benchmarks.workload import STANDARD, sized
 from kubexms.config.project import load_project
 from kubexms.runtime.connect import run_local_command
@@ -56,6 +57,37 @@ def test_plans_to_show_are_read_and_shown_in_every_format(alike: bool, tmp_path:
     write_plan(made, tmp_path / "p")
     read = read_plan(tmp_path / "p")
     assert all(view(read) for view in PLAN_FORMATS.values())
+
+
+def test_what_takes_too_long_is_ended_and_says_so(tmp_path: Path) -> None:
+    argv = ["sh", "-c", "sleep 60 & sleep 60"]
+    taken = sample(argv, str(tmp_path), {}, patience=0.2)
+    assert taken.stopped
+    assert taken.wall < 60
+    figure = median([taken])
+    assert wall(figure).startswith("> ")
+    assert ratio(figure, Figure(figure.wall / 4, 0, 0, 1)) == "> 4.00"
+    assert not sample(["true"], str(tmp_path), {}, patience=60).stopped
+    with pytest.raises(RunFailed, match="ended with 3"):
+        sample(["sh", "-c", "exit 3"], str(tmp_path), {})
+
+
+def test_aims_are_judged_by_what_was_measured() -> None:
+    report = Report()
+    assert targets(report) == []
+    report.figures |= {
+        "plan kubexms 1": Figure(1.0, 0, 0, 3),
+        "plan pyinfra 1": Figure(30.0, 0, 0, 1),
+        "plan ansible 1": Figure(200.0, 0, 0, 1, stopped=True),
+    }
+    report.values |= {"plan : floor 10": 1.4, "controller peak 1000": 2.0**30, "controller each 1000": 1.0}
+    assert [(aim, found, met) for _, aim, found, met in judged(report)] == [
+        ("at most 1.5", "1.40", True),
+        ("at least 40", "30.0", False),
+        ("at least 150", "more than 200.0", True),
+        ("under 1.5 GiB", "1.00 GiB", True),
+    ]
+    assert " no |" in "\n".join(targets(report))
 
 
 def test_medians_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
