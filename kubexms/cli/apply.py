@@ -34,9 +34,8 @@ _RUN = (
     click.option("--fail-fast", is_flag=True, help="Begin nothing new after the first failure."),
     click.option(
         "--debug",
-        type=click.Choice(["executor"]),
-        default=None,
-        help="One step at a time, asking before each.",
+        is_flag=True,
+        help="One step at a time: ask before each, and let you look at its host.",
     ),
 )
 
@@ -105,7 +104,7 @@ def _apply(
     auto_approve: bool,
     fail_fast: bool,
     lock_timeout: float,
-    debug: str | None,
+    debug: bool,
     on_stale: str,
     resume: bool,
     digest: str | None,
@@ -123,6 +122,8 @@ def _apply(
         raise click.UsageError(f"A saved plan says by itself what it holds; {flags} cannot be given with it.")
     if as_json and debug:
         raise click.UsageError("--debug asks questions, which --json cannot.")
+    if debug and not app.can_ask:
+        raise click.UsageError("--debug asks before each step; nobody can be asked: stdin is no terminal.")
     if as_json:
         open_stream(app, operation)
     if planfile is None:
@@ -134,7 +135,7 @@ def _apply(
         project = stack.enter_context(
             app.services.open_project(settings_for(app, wanted, chosen.parallelism), writes=True)
         )
-        view = stack.enter_context(applying(app, prompting=debug is not None))
+        view = stack.enter_context(applying(app, prompting=debug))
 
         def approve(plan: Plan) -> bool:
             view.planned(plan)

@@ -1,4 +1,4 @@
-"""`apply --debug executor`: each step is shown, and somebody says what to do about it."""
+"""`apply --debug`: each step is shown, and somebody says what to do about it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import signal
 
 from kubexms.cli.app import App
 from kubexms.executor.debug import Choice
+from kubexms.executor.looking import Look
 from kubexms.plan.model import Change
+from kubexms.runtime.protocol import GuardMode
 from kubexms.views.changes import change_lines, folded
+from kubexms.views.escaping import printable
+from kubexms.views.observed import observed_lines
 
 _KEYS = {
     "": Choice.CONTINUE,
@@ -39,6 +43,30 @@ class ConsolePrompter:
             choice = _KEYS.get(answer.strip().lower()[:1])
             if choice is not None:
                 return choice
+
+    def inspect(self, change: Change, look: Look) -> None:
+        """Show what the host answers now; then run what is typed there, until an empty line."""
+        if not look.reaches(change):
+            self._app.write("This runs where kubexms runs: look at it in another terminal.\n")
+            return
+        host = printable(change.host)
+        seen = look.observe(change)
+        if seen is not None:
+            self._app.write("\n".join([f"Now on {host}:", *observed_lines(seen)]) + "\n")
+        told = False
+        while True:
+            self._app.write(f"{host}$ " if told else f"{host}$ (a command that only looks; empty: back) ")
+            command = (self._read() or "").strip()
+            if not command:
+                self._app.write("" if told else "\n")
+                return
+            shown = look.show(change, command)
+            if not told and shown.guard is GuardMode.UNAVAILABLE:
+                self._app.write(f"{host} has no read-only guard for this user: what you type can write.\n")
+            told = True
+            self._app.write("".join(f"{printable(line)}\n" for line in shown.text.splitlines()))
+            if shown.status not in (0, None):
+                self._app.write(f"(exit status {shown.status})\n")
 
     def _read(self) -> str | None:
         # during a run an interrupt only asks the run to stop, and would leave this question standing

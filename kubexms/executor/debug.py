@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from kubexms.executor.coordinator import Coordinator
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.executor.job import Job
 from kubexms.executor.lanes import Message, Performs, Task
+from kubexms.executor.looking import Look
 from kubexms.plan.model import Change
 
 
@@ -34,9 +35,9 @@ class Prompter(Protocol):
         """What to do about the step (or hook) that comes next."""
         ...
 
-
-def no_inspection(host: str) -> None:
-    """For callers that have nothing to inspect a host with."""
+    def inspect(self, change: Change, look: Look) -> None:
+        """Let the user look at the host of a step; then `ask` is called again."""
+        ...
 
 
 class InlineLanes:
@@ -88,9 +89,9 @@ class InlineLanes:
 class DebugExecutor:
     """Single-threaded: before each step the user continues, skips, inspects, runs to the end or quits."""
 
-    def __init__(self, prompter: Prompter, *, inspect: Callable[[str], None] = no_inspection) -> None:
+    def __init__(self, prompter: Prompter, look: Look) -> None:
         self._prompter = prompter
-        self._inspect = inspect
+        self._look = look
 
     def coordinator(self, job: Job) -> Coordinator:
         """The coordinator of one run, for callers that post progress to it."""
@@ -101,7 +102,7 @@ class DebugExecutor:
             while asking:
                 match self._prompter.ask(change):
                     case Choice.INSPECT:
-                        self._inspect(change.host)
+                        self._prompter.inspect(change, self._look)
                     case Choice.CONTINUE:
                         return True
                     case Choice.RUN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kubexms.errors import ConfigError
@@ -15,6 +15,7 @@ from kubexms.executor.events import Listener, StepResult, StepStatus
 from kubexms.executor.hooks import ScopeHooks
 from kubexms.executor.hosts import RunHosts
 from kubexms.executor.job import Job
+from kubexms.executor.looking import HostLook
 from kubexms.executor.outcome import Scrubber
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
@@ -26,7 +27,7 @@ from kubexms.graph.model import Scope, StepGraph
 from kubexms.plan.model import Change, Plan
 from kubexms.plan.questions import Seen
 from kubexms.plan.working import PlannedStep
-from kubexms.runtime.protocol import RunIdentity
+from kubexms.runtime.protocol import ReadOnlyConnection, RunIdentity
 from kubexms.services.planning import Prepared, graph_of, tasks_of
 from kubexms.services.project import HostConnector, Project
 from kubexms.spec.pipeline import HookSpec
@@ -61,9 +62,7 @@ def run_changes(
     identity = RunIdentity(setup.run, setup.actor, setup.digest, lineage)
     hosts = RunHosts(planned, setup.prepared.planner, setup.connector, identity)
     changes = {change.address: change for change in setup.plan.effective if change.address in steps}
-    executor: ConcurrentExecutor | DebugExecutor = (
-        DebugExecutor(prompter) if prompter else ConcurrentExecutor(setup.project.parallelism)
-    )
+    executor = _executor(setup, prompter, steps)
     running: list[Coordinator] = []
     recorder = Recorder(
         setup.writer,
@@ -167,6 +166,20 @@ def _made(step: PlannedStep, steps: Mapping[str, PlannedStep]) -> tuple[int, boo
     """The recorded order, but for what watches others: after the last of them."""
     watched = [_order(steps[address]) for address in step.data if address in steps]
     return max([_order(step), *watched]), bool(watched)
+
+
+def _executor(
+    setup: RunSetup, prompter: Prompter | None, steps: Mapping[str, PlannedStep]
+) -> ConcurrentExecutor | DebugExecutor:
+    if prompter is None:
+        return ConcurrentExecutor(setup.project.parallelism)
+    return DebugExecutor(prompter, HostLook(steps, _reader(setup)))
+
+
+def _reader(setup: RunSetup) -> Callable[[str], ReadOnlyConnection | None]:
+    """Connections for looking around; none for the controller, which somebody can look at himself."""
+    known = setup.prepared.planned.hosts
+    return lambda host: setup.connector.readonly(host) if host in known else None
 
 
 def _order(step: PlannedStep) -> int:

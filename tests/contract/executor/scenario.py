@@ -10,6 +10,7 @@ from kubexms.executor.concurrent import ConcurrentExecutor
 from kubexms.executor.debug import Choice, DebugExecutor
 from kubexms.executor.events import Event, StepResult, StepStatus
 from kubexms.executor.job import Executor, HookRunner, Job, NoHooks
+from kubexms.executor.looking import HostLook, Look
 from kubexms.graph.build import build_graph
 from kubexms.graph.model import Scope, StepGraph, StepNode
 from kubexms.plan.model import Change
@@ -24,11 +25,17 @@ class RunToEnd:
     def ask(self, change: Change) -> Choice:
         return Choice.RUN
 
+    def inspect(self, change: Change, look: Look) -> None:
+        raise AssertionError("nobody asked to look")
+
+
+NOWHERE = HostLook({}, lambda host: None)
+"""Nothing to look at."""
 
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {
     "concurrent": lambda: ConcurrentExecutor(4),
     "one at a time": lambda: ConcurrentExecutor(1),
-    "debug": lambda: DebugExecutor(RunToEnd()),
+    "debug": lambda: DebugExecutor(RunToEnd(), NOWHERE),
 }
 
 

@@ -15,6 +15,7 @@ from kubexms.graph.build import build_graph
 from kubexms.graph.model import JoinNode, StepGraph, StepNode
 from kubexms.spec.pipeline import PipelineSpec
 from tests.contract.executor.scenario import (
+    NOWHERE,
     Ran,
     Recorder,
     RunToEnd,
@@ -135,7 +136,7 @@ def test_executors_agree(made: tuple[PipelineSpec, StepGraph], data: st.DataObje
     )
     found: list[Ran] = []
     for executor in (
-        DebugExecutor(RunToEnd()),
+        DebugExecutor(RunToEnd(), NOWHERE),
         ConcurrentExecutor(1),
         ConcurrentExecutor(3),
         ConcurrentExecutor(8),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -62,3 +64,32 @@ class LocalProject:
         """The exit code of `plan --detailed-exitcode`, and everything that it printed."""
         done = self.run("plan", "--detailed-exitcode", *arguments)
         return done.returncode, done.stdout + done.stderr
+
+
+def on_a_terminal(command: Sequence[str], types: str) -> tuple[int, str]:
+    """Run with a terminal of 80 columns for everything; `types` is typed at once."""
+    controller, terminal = pty.openpty()
+    environ = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
+    environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    try:
+        running = subprocess.Popen(
+            command,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=environ,
+            start_new_session=True,
+        )
+    finally:
+        os.close(terminal)
+    shown = b""
+    with os.fdopen(controller, "rb", buffering=0) as screen, running:
+        try:
+            os.write(controller, types.encode())
+            # the end of the last process on a terminal reads as an error, or as nothing
+            with contextlib.suppress(OSError):
+                while piece := screen.read(65536):
+                    shown += piece
+            return running.wait(timeout=60), shown.decode()
+        finally:
+            running.kill()

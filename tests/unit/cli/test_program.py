@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -15,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.unit.cli.local import on_a_terminal
 
 PROGRAM = [sys.executable, "-m", "kubexms"]
 HEAVY = ("pydantic", "rich", "networkx", "sqlalchemy", "paramiko", "jinja2", "yaml")
@@ -333,43 +333,14 @@ def test_an_interrupt_leaves_a_state_that_says_so(project: Path, tmp_path: Path,
     assert runs[0]["status"] == "interrupted"
 
 
-def on_a_terminal(*arguments: str, types: str) -> tuple[int, str]:
-    """Run with a terminal of 80 columns for everything; `types` is typed at once."""
-    controller, terminal = pty.openpty()
-    environ = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
-    environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    try:
-        running = subprocess.Popen(
-            [*PROGRAM, *arguments],
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            env=environ,
-            start_new_session=True,
-        )
-    finally:
-        os.close(terminal)
-    shown = b""
-    with os.fdopen(controller, "rb", buffering=0) as screen, running:
-        try:
-            os.write(controller, types.encode())
-            # the end of the last process on a terminal reads as an error, or as nothing
-            with contextlib.suppress(OSError):
-                while piece := screen.read(65536):
-                    shown += piece
-            return running.wait(timeout=60), shown.decode()
-        finally:
-            running.kill()
-
-
 def test_on_a_terminal_it_asks_in_colour(project: Path, tmp_path: Path) -> None:
     given = ["-C", str(project), "apply", "--var-file", "vars.yaml"]
-    code, shown = on_a_terminal(*given, types="no\n")
+    code, shown = on_a_terminal([*PROGRAM, *given], types="no\n")
     assert code == 1
     assert "\x1b[32m+\x1b[0m" in shown
     assert "Apply cancelled." in shown
     assert not (tmp_path / "target").exists()
-    code, shown = on_a_terminal(*given, types="yes\n")
+    code, shown = on_a_terminal([*PROGRAM, *given], types="yes\n")
     assert code == 0, shown
     assert "Enter a value: " in shown
     assert "Apply complete!" in shown

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kubexms.executor.debug import Choice, DebugExecutor
 from kubexms.executor.events import StepResult
 from kubexms.executor.job import Job
+from kubexms.executor.looking import HostLook, Look
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.model import Change
 from tests.contract.executor.scenario import Recorder, ScriptedHooks, changes_of, graph, module, task
@@ -18,10 +19,15 @@ class Answers:
     def __init__(self, *choices: Choice) -> None:
         self._choices = list(choices)
         self.asked: list[str] = []
+        self.looked: list[str] = []
 
     def ask(self, change: Change) -> Choice:
         self.asked.append(change.address)
         return self._choices.pop(0) if self._choices else Choice.RUN
+
+    def inspect(self, change: Change, look: Look) -> None:
+        assert look.observe(change) is None
+        self.looked.append(change.address)
 
 
 def debug(
@@ -30,11 +36,10 @@ def debug(
     pre = {"hooks": {"pre": [{"name": "drain", "run": "true"}]}} if hooks else {}
     order = graph({"modules": [module("m", task("a", *steps, **pre))]}, ["n1"])
     recorder, stop = Recorder(), StopSignal()
-    looked: list[str] = []
-    executor = DebugExecutor(answers, inspect=looked.append)
+    executor = DebugExecutor(answers, HostLook({}, lambda host: None))
     runner = ScriptedHooks(recorder)
     results = executor.execute(Job(order, changes_of(order), recorder, hooks=runner, stop=stop))
-    return results, recorder, looked, stop
+    return results, recorder, answers.looked, stop
 
 
 def test_continue_asks_again_at_the_next_step() -> None:
@@ -53,7 +58,7 @@ def test_run_asks_no_more() -> None:
 def test_inspect_shows_the_host_and_asks_again() -> None:
     answers = Answers(Choice.INSPECT, Choice.INSPECT, Choice.RUN)
     _, _, looked, _ = debug(answers)
-    assert looked == ["n1", "n1"]
+    assert looked == ["m/a/x@n1"] * 2
     assert answers.asked == ["m/a/x@n1"] * 3
 
 

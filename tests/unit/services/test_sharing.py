@@ -12,6 +12,7 @@ import pytest
 
 from kubexms.executor.debug import Choice, Prompter
 from kubexms.executor.events import Event, StepFinished, StepResult, StepStarted
+from kubexms.executor.looking import Look
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.model import Change, Plan, PlanOptions
 from kubexms.services.applying import ApplyOptions, apply
@@ -28,6 +29,9 @@ class RunToEnd:
 
     def ask(self, change: Change) -> Choice:
         return Choice.CONTINUE
+
+    def inspect(self, change: Change, look: Look) -> None:
+        raise AssertionError("nobody asked to look")
 
 
 @dataclass
