@@ -23,6 +23,7 @@ from kubexms.runtime.protocol import Fragment, ReadOnlyConnection, Reply
 from kubexms.services.planfile import read_plan, write_plan
 from kubexms.services.planning import prepare
 from kubexms.services.project import Settings, open_project
+from kubexms.views.plan_formats import PLAN_FORMATS
 
 DOCUMENTS = """\
 apiVersion: kubexms.io/v1alpha1
@@ -197,6 +198,13 @@ def test_it_holds_what_a_reviewer_may_ask(root: Path, answers: Recorded, tmp_pat
 def test_no_secret_is_in_it(root: Path, answers: Recorded, tmp_path: Path) -> None:
     write_plan(document(root, answers), tmp_path / "p")
     assert "CANARY" not in (tmp_path / "p").read_text()
+
+
+@pytest.mark.parametrize("form", PLAN_FORMATS)
+def test_no_secret_is_in_any_format(root: Path, answers: Recorded, form: str) -> None:
+    shown = PLAN_FORMATS[form](document(root, answers))
+    assert "CANARY" not in shown
+    assert "m/t/own" in shown or form == "gitlab"
 
 
 def test_a_plan_without_origin_is_read_as_well(root: Path, answers: Recorded, tmp_path: Path) -> None:
