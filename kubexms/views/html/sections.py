@@ -90,7 +90,7 @@ class Section:
 def sections(blocks: Iterable[Block], order: Sequence[OrderedModule]) -> list[Section]:
     """Those that destroy and those that interrupt come first, the rest module by module in their order."""
     first = [
-        Section("destroys", "Destroys or replaces", "What was there is gone afterwards.", tone="bad"),
+        Section("destroys", "Destroys or replaces", "What is there now does not stay.", tone="bad"),
         Section("reboots", "Reboots or drains", "The host is away for a while.", tone="warn"),
         Section("restarts", "Restarts", "A service is interrupted.", tone="warn"),
     ]
