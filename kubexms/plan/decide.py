@@ -194,6 +194,9 @@ def summary_of(rendered: Rendered) -> str:
     """What identifies the object, for a person."""
     if rendered.unknown_identity is not None:
         return ""
+    said = rendered.executor.summary(rendered.spec) if not rendered.sensitive else ""
+    if said:
+        return said
     values = (
         getattr(rendered.spec, name) for name in rendered.executor.identity if name not in rendered.sensitive
     )
@@ -208,9 +211,12 @@ def _text(
 ) -> dict[str, TextDiff]:
     """The line diff of a file-like object, where both sides are text of reasonable size and may be seen."""
     make = getattr(rendered.executor, "desired_text", None)
-    if make is None or sensitive & {"sha256", "content"} or found.after_unknown:
+    said = observation.extra.get("wanted")  # what the host itself says that it would become
+    if (make is None and said is None) or sensitive & {"sha256", "content"} or found.after_unknown:
         return {}
-    after = make(rendered.spec) if found.action is not ActionKind.DELETE else None
+    after = None
+    if found.action is not ActionKind.DELETE:
+        after = said if make is None else make(rendered.spec)
     before = observation.extra.get("content")
     before = before if isinstance(before, str) else None
     if observation.presence is Presence.PRESENT and before is None and found.action is not ActionKind.CREATE:

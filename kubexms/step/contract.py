@@ -313,6 +313,10 @@ class StepExecutor(ABC, Generic[S]):
         text = json.dumps([self.kind, data], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    def summary(self, spec: S) -> str:
+        """What identifies the object, for a person; empty: the identity's fields do."""
+        return ""
+
     def secrets_from(self, spec: S) -> frozenset[str]:
         """Attributes that are hidden because of what they are (a private key, an unreadable file)."""
         return frozenset()

@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = {
     "kernelModule": "kernel_module:KernelModuleExecutor",
     "kubeadmNode": "kubeadm_node:KubeadmNodeExecutor",
     "line": "line:LineExecutor",
+    "manifest": "manifest:ManifestExecutor",
     "mount": "mount:MountExecutor",
     "node": "node:NodeExecutor",
     "package": "package:PackageExecutor",
