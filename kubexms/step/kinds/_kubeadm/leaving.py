@@ -41,7 +41,8 @@ e() {
   if command -v etcdctl >/dev/null; then
     ETCDCTL_API=3 etcdctl "$@"
   else
-    admin -n kube-system exec "etcd-$own" -- env ETCDCTL_API=3 etcdctl "$@"
+    # an etcd of kubeadm's speaks version 3 unasked, and its image may hold nothing else than etcd
+    admin -n kube-system exec "etcd-$own" -- etcdctl "$@"
   fi
 }
 [ -e /etc/kubernetes/manifests/etcd.yaml ] || exit 0
@@ -87,6 +88,10 @@ class Leaver:
 
 def leave(context: StepContext, leaver: Leaver) -> Outcome:
     """Take the host out. Raises `StepError` before anything is done where a quorum would suffer."""
+    # the host is compared with the plan now: once others have begun, its view of the API is another one
+    compared = context.exchange(Action(":"), verify=False)
+    if not compared.acted:
+        return compared
     status = context.observe().attributes.get("status")
     asked = council(context, leaver.peers, first=not leaver.plane)
     through_one = asked.ready[0] if asked.ready else None
