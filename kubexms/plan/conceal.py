@@ -52,14 +52,17 @@ class Concealer:
         return None
 
     def spec(self, rendered: Rendered) -> dict[str, JsonValue]:
-        """The rendered step's fields as state may keep them; unknown fields are left out."""
+        """The rendered step's fields as state may keep them; unknown fields are left out.
+
+        Keyed digests stand for what is sensitive, and for what determines what is not to be shown.
+        """
         data = rendered.spec.to_json()
         fields = type(rendered.spec).model_fields
         for name in rendered.unknown:
             data.pop(fields[name].alias or name, None)
-        for name in rendered.sensitive:
+        for name in fields:
             alias = fields[name].alias or name
-            if alias in data:
+            if alias in data and rendered.hides(name):
                 data[alias] = {KEYED: self.keyed(data[alias])}
         return data
 
