@@ -23,6 +23,10 @@ class SourceMap:
     pipelines: list[Document] = field(default_factory=list)
     """Documents that give hooks to the whole pipeline."""
     _paths: dict[SourceRange, str] = field(default_factory=dict, repr=False)
+    _names: dict[Place, tuple[tuple[Document, DocumentPath], SourceRange]] = field(
+        default_factory=dict, repr=False
+    )
+    """What `lookup` has found of names: every host asks for the same."""
 
     def add_module(self, name: str, document: Document, path: DocumentPath) -> None:
         """Remember a module and everything in it."""
@@ -53,10 +57,15 @@ class SourceMap:
         found = self.places.get((module, task, step))
         if found is None:
             return None
+        plain = not field_path and not key and not line
+        if plain and (known := self._names.get((module, task, step))) is not None and known[0] is found:
+            return known[1]
         document, path = found
         full = (*path, *field_path) if field_path else (*path, "name")
         place = document.range(full, key=key, line=line)
         self._paths[place] = dotted(full)
+        if plain:
+            self._names[module, task, step] = (found, place)
         return place
 
     def hook(self, module: str, task: str, name: str) -> SourceRange | None:
