@@ -61,7 +61,8 @@ class LiveProgress:
         self._began = clock()
         self._lock = threading.Lock()
         self._live: Live | None = None
-        self._busy: dict[str, _Busy] = {}
+        self._busy: dict[str, dict[str, _Busy]] = {}
+        """Host -> what it is at: one step, or those that share an exchange, in their order."""
         self._asked: set[str] = set()
         self._pending: set[str] = set()
         self._total: Counter[str] = Counter()
@@ -124,14 +125,17 @@ class LiveProgress:
             case RunStarted():
                 self._pending.clear()
             case StepStarted(change):
-                self._busy[change.host] = _Busy(change.address.rpartition("@")[0], self._clock())
+                doing = change.address.rpartition("@")[0]
+                self._busy.setdefault(change.host, {})[change.address] = _Busy(doing, self._clock())
             case StepProgress(change, _, message):
-                busy = self._busy.get(change.host)
+                busy = self._busy.get(change.host, {}).get(change.address)
                 if busy is not None and message:
                     busy.said = message
             case StepFinished(change, _):
                 self._done[change.host] += 1
-                self._busy.pop(change.host, None)
+                self._busy.get(change.host, {}).pop(change.address, None)
+                if not self._busy.get(change.host):
+                    self._busy.pop(change.host, None)
             case _:
                 pass
 
@@ -174,10 +178,12 @@ class LiveProgress:
             yield Text(f"  and {plural(len(names) - room, 'more host')}", style="bright_black")
 
     def _row(self, name: str, width: int) -> Text:
-        busy = self._busy[name]
+        busy, *others = self._busy[name].values()
         row = Text(f"  {printable(name):{width}}  ", no_wrap=True)
         row.append(f"{self._done[name]}/{self._total[name]}  ", style="bright_black")
         row.append(printable(busy.doing))
+        if others:
+            row.append(f" and {len(others)} more", style="bright_black")
         seconds = self._clock() - busy.since
         if seconds >= 1:
             row.append(f"  {seconds:.0f}s", style="yellow" if seconds >= _LONG else "bright_black")

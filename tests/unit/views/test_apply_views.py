@@ -67,6 +67,19 @@ def test_the_display_shows_busy_hosts_and_how_far_they_are() -> None:
         assert _shown(live) == "━━━━━━━━━━━━━━━ 1/2 steps\n"
 
 
+def test_steps_that_share_an_exchange_are_counted() -> None:
+    live, _, _ = _live()
+    changes = [create(f"os/base/{name}@n1", "package", {}) for name in ("curl", "jq", "tree")]
+    with live:
+        live.plan(plan(*changes))
+        live(RunStarted("r", 3, ("n1",)))
+        for change in changes:
+            live(StepStarted(change))
+        assert _shown(live).endswith("  n1  0/3  os/base/curl and 2 more\n")
+        live(StepFinished(changes[1], _result(changes[1].address)))
+        assert _shown(live).endswith("  n1  1/3  os/base/curl and 1 more\n")
+
+
 @pytest.mark.parametrize(("width", "height"), [(20, 4), (40, 8), (200, 50)])
 def test_the_display_is_never_larger_than_the_terminal(width: int, height: int) -> None:
     live, _, _ = _live(width, height)
