@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "block": "block:BlockExecutor",
     "command": "command:CommandExecutor",
     "containerdImage": "containerd_image:ContainerdImageExecutor",
+    "controlPlaneManifest": "control_plane_manifest:ControlPlaneManifestExecutor",
     "directory": "directory:DirectoryExecutor",
     "download": "download:DownloadExecutor",
     "file": "file:FileExecutor",

@@ -124,6 +124,7 @@ APART = {
     "reboot": "it has a host and a test of its own",
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
+    "controlPlaneManifest": "it needs a cluster",
     "manifest": "it needs a cluster",
     "node": "it needs a cluster",
     "podNetwork": "it needs a cluster",
