@@ -25,7 +25,13 @@ aged() {
   done
   [ "$(($(date +%s) - m))" -gt "$max_age" ]
 }
+# count: how many of the names are of packages that are installed; one call for all of them
+count() {
+  dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' -- "$@" 2>/dev/null |
+    sed -n 's/^.i[^ ]* *//p' | sort -u | wc -l
+}
 settled() {
+  [ -z "$fresh" ] || return 1
   case $tool in
     apt) dpkg-query -W -f '${db:Status-Abbrev}\n' -- "$1" 2>/dev/null | grep -q '^.i' ;;
     dnf) rpm -q -- "$1" >/dev/null 2>&1 ;;
@@ -89,6 +95,8 @@ there() {
     n=$((n - 2))
   done
   mend
+  fresh=
+  if [ "$tool" = apt ] && [ "$(count $names)" -eq 0 ]; then fresh=1; fi
   if [ "$refresh" = always ] || aged; then fetch_lists; fi
   if ! choose "$@" && [ "$refresh" = auto ]; then fetch_lists; choose "$@" || :; fi
   if [ -n "$missing" ]; then
@@ -108,11 +116,13 @@ there() {
     m='Unable to (locate|fetch)|no installation candidate|Failed to fetch|unmet dep|No match for|No package'
     if [ "$refresh" != auto ] || ! grep -Eq "$m" "$log"; then close; complain; fi
     fetch_lists
+    fresh=
     choose "$@" || complain
     transact || { close; complain; }
   fi
   close
-  if [ "$tool" = apt ]; then
+  wanted=$(printf '%s\n' $names | sed 's/:.*//' | sort -u | wc -l)
+  if [ "$tool" = apt ] && [ "$(count $names)" -ne "$wanted" ]; then
     for name in $names; do
       case $(dpkg-query -W -f '${db:Status-Abbrev}\n' -- "$name" 2>/dev/null) in
         *?i*) ;;
