@@ -116,7 +116,7 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             "status": "foreign" if _foreign(spec, found) else found.status,
             "role": found.found_role,
             "node": found.node or spec.node_name,
-            "registered": found.registered,
+            "registered": found.status == "member" and not found.lost,
         }
         extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
         if found.stranger:
@@ -127,10 +127,6 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
 
     def desired(self, spec: KubeadmNodeSpec) -> Attributes | None:
         return {"status": "member", "role": spec.role, "node": spec.node_name, "registered": True}
-
-    def same(self, name: str, desired: JsonValue, observed: JsonValue) -> bool:
-        """An API that does not answer says nothing about the node."""
-        return desired == observed or (name == "registered" and observed is None)
 
     def replaces(self, spec: KubeadmNodeSpec, before: Observation, changed: frozenset[str]) -> bool:
         """All but a node that the API has lost: kubeadm cannot go on where it was cut off."""

@@ -61,15 +61,8 @@ _REGISTERED = r"""
 case $t in
 *'has kubelet.conf'*)
   a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o name 2>&1)
-  case $? in
-  0) say 'registered yes' ;;
-  *)
-    case $a in
-    *NotFound*) say 'registered no' ;;
-    *'unknown authority'*) say 'registered stranger' ;;
-    *) say 'registered unknown' ;;
-    esac ;;
-  esac ;;
+  # an API that does not answer says nothing: it must not change what this host tells of itself
+  case $a in *NotFound*) say 'registered no' ;; *'unknown authority'*) say 'registered stranger' ;; esac ;;
 esac
 """
 
@@ -98,8 +91,8 @@ class Survey:
     """The API endpoint that the kubelet uses, as a URL."""
     ca: str = ""
     """Digest of the cluster's CA certificate: which cluster it is."""
-    registered: bool | None = None
-    """Whether the API knows the node; None: it did not say."""
+    lost: bool = False
+    """The API says that it does not know the node."""
     ready: bool = False
     """A control plane whose own API server is ready."""
     stranger: bool = False
@@ -178,7 +171,7 @@ def read(text: str) -> Survey:
         role=words.get("role", ""),
         server=words.get("server", ""),
         ca=words.get("ca", ""),
-        registered={"yes": True, "no": False}.get(words.get("registered", "")),
+        lost=words.get("registered") == "no",
         ready="ready" in words,
         stranger=words.get("registered") == "stranger",
     )
