@@ -6,6 +6,7 @@ What there is to measure (`--only`, repeatable; default: all):
   apply        the first apply by all three, and the apply after it
   steps        kubexms alone at 10, 100 and 1000 steps on one host
   hosts        kubexms alone with 100 steps on 1, 10 and 30 hosts
+  drift        kubexms drift with 100 steps on 30 hosts; the floor
   controller   a plan of 100, 300 and 1000 hosts with 100 steps each, answered by a script: no hosts
   formats      showing a saved plan of ten thousand changes, in every format: no hosts
 
@@ -23,7 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.comparison import OWN, PARTS, TOOLS, Effort, compare
+from benchmarks.comparison import OWN, PARTS, TOOLS, Effort, clear, compare
+from benchmarks.drift import drift
 from benchmarks.formats import show
 from benchmarks.measure import RunFailed, Sample, median, sample
 from benchmarks.report import Report, seconds, size, targets
@@ -32,7 +34,7 @@ from benchmarks.workload import QUICK, STANDARD
 from tests.e2e.testbed import Fleet, missing
 
 WITHOUT_HOSTS = ("controller", "formats")
-ALL = (*PARTS, "steps", "hosts", *WITHOUT_HOSTS)
+ALL = (*PARTS, "steps", "hosts", "drift", *WITHOUT_HOSTS)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
@@ -107,6 +109,11 @@ def _on_hosts(report: Report, parts: tuple[str, ...], options: argparse.Namespac
         if "hosts" in parts:
             _grow(fleet, max(host_counts))
             by_hosts(report, fleet, fleet.hosts, host_counts, work, scratch, 1, _say)
+        if "drift" in parts:
+            many = max(host_counts)
+            _grow(fleet, many)
+            clear(fleet.hosts[:many])
+            drift(report, fleet, fleet.hosts[:many], work, scratch, rounds, _say)
 
 
 def _grow(fleet: Fleet, count: int) -> None:

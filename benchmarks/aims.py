@@ -47,6 +47,10 @@ def _floor(values: Mapping[str, float]) -> Iterator[Judged]:
     if found is not None:
         name = "A plan on 10 hosts, kubexms : `ssh HOST true`"
         yield (name, f"at most {OF_THE_FLOOR}", f"{found:.2f}", found <= OF_THE_FLOOR)
+    found = values.get("drift clean : floor 30")
+    if found is not None:
+        name = "Drift on 30 hosts, kubexms : `ssh HOST true`"
+        yield (name, f"at most {OF_THE_FLOOR}", f"{found:.2f}", found <= OF_THE_FLOOR)
 
 
 def _controller(values: Mapping[str, float]) -> Iterator[Judged]:

@@ -93,9 +93,7 @@ def drift(
     With --repair, which takes the lock, drifted steps are put back as they were last applied, and the exit
     code is about what is left after that. What would interrupt something is left alone unless allowed.
     """
-    from kubexms.cli.drift_repair import Approval, repaired
     from kubexms.cli.progress import asking
-    from kubexms.services.repairing import RepairOptions
 
     given = (max_changes, lock_timeout) != (None, None) or allow_disruption or auto_approve
     if given and not repair:
@@ -107,6 +105,10 @@ def drift(
     settings = settings_for(app, wanted, chosen.parallelism)
     with app.services.open_project(settings, writes=repair) as project:
         if repair:
+            # looking alone is to be quick: it imports nothing of what acting needs
+            from kubexms.cli.drift_repair import Approval, repaired
+            from kubexms.services.repairing import RepairOptions
+
             limit = MAX_CHANGES if max_changes is None else max_changes
             bounds = RepairOptions(limit, frozenset(allow_disruption), lock_timeout or 0.0)
             ask = Approval(auto=auto_approve, quiet=outputs.on_stdout, expand=expand)

@@ -72,6 +72,10 @@ def report_of(project: Project, prepared: Prepared, started: datetime) -> DriftR
         hosts=tuple(report.name for report in plan.hosts),
         steps=tuple(sorted(a for a in entries if a not in silent and (chosen is None or a in chosen))),
         facts_at=_old_facts(planned),
+        notes=tuple(
+            f"{gone.host} left the inventory and is not looked at (steps recorded there: {gone.steps})"
+            for gone in plan.removals
+        ),
         project=plan.project,
         workspace=plan.workspace,
         tool_version=__version__,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +177,17 @@ def test_no_secret_is_in_any_report_history_or_error(here: Drifting, server: Ser
         for canary in ("hunter2", "hunter3-observed", "canary-token"):
             assert canary not in text
     assert "refused the report: it answered 401" in said.err
+
+
+def test_looking_imports_nothing_of_what_acting_needs(here: Drifting) -> None:
+    (here.target / "a").write_text("hunter3\n")
+    code = (
+        "import sys; from kubexms.cli.main import main\n"
+        f"code = main(['-C', {str(here.root)!r}, 'drift', '--json', 'x.json'])\n"
+        "heavy = {'sqlalchemy', 'networkx', 'rich', 'paramiko'}\n"
+        "print(sorted(heavy & sys.modules.keys()), code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **here.environ}, text=True, capture_output=True
+    )
+    assert done.stdout.splitlines()[-1] == "[] 2", done.stdout + done.stderr

@@ -184,3 +184,14 @@ def test_narrowed_runs_look_at_less_and_say_so(here: Drifting) -> None:
     (here.target / "a").write_text("vandal\n")
     report = here.drift(targets=("m/t/b",))
     assert (report.exit_code, report.steps) == (0, ("m/t/b@here",))
+
+
+def test_a_host_that_left_the_inventory_is_noted(here: Drifting) -> None:
+    here.inventory("here", "gone")
+    here.steps({**here.file("a", "one\n"), "path": f"{here.target}/{{{{ host.name }}}}"})
+    here.apply()
+    here.inventory("here")
+    (here.target / "gone").write_text("vandal\n")
+    report = here.drift()
+    assert (report.exit_code, report.steps) == (0, ("m/t/a@here",))
+    assert report.notes == ("gone left the inventory and is not looked at (steps recorded there: 1)",)
