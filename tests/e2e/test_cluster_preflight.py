@@ -1,0 +1,168 @@
+"""What a host lacks is said by the plan, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.projects import ProjectDirectory
+from tests.e2e.testbed import Fleet, Host
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """Two bare hosts; every test leaves them as it found them."""
+    with Fleet() as made:
+        made.up(2)
+        yield made
+
+
+@pytest.fixture
+def project(fleet: Fleet, tmp_path: Path) -> ClusterProject:
+    return ClusterProject(tmp_path, fleet, fleet.hosts)
+
+
+class ClusterProject(ProjectDirectory):
+    """A control plane and a worker, set up from packages; nothing is ever applied."""
+
+    def inventory(self, hosts: Sequence[Host] | None = None, **connection: Any) -> None:
+        """The first host is the control plane."""
+        self.listed()
+        self.cluster()
+
+    def listed(self, **variables: str) -> None:
+        """Write the inventory; `variables` are the worker's."""
+        roles = ("control-plane", "worker")
+        found = [
+            {"name": host.name, "roles": [role], "connection": {"address": host.address}, "vars": own}
+            for host, role, own in zip(self.hosts, roles, ({}, variables), strict=True)
+        ]
+        self.write("Inventory", {"defaults": {"connection": self.connection()}, "hosts": found})
+
+    def cluster(self, **preflight: int) -> None:
+        """Write the cluster; the service network of the defaults would hold the hosts' addresses."""
+        self.write(
+            "Cluster",
+            {
+                "kubernetes": {"version": "1.20.2"},
+                "network": {"serviceCidr": "10.32.0.0/16"},
+                "preflight": {"diskMb": 500, **preflight},
+            },
+        )
+
+    def refused(self) -> str:
+        """The errors of a plan that cannot be applied, on one line."""
+        done = self.run("plan")
+        assert done.returncode == 1, done.stdout
+        _, _, errors = done.stdout.partition("\nError: ")
+        return " ".join(errors.split())
+
+
+@contextmanager
+def on(host: Host, do: str, undo: str) -> Iterator[None]:
+    """Something done on a host while the block runs."""
+    host.run(do, check=True)
+    try:
+        yield
+    finally:
+        host.run(undo, check=True)
+
+
+def test_bare_hosts_are_good_enough(project: ClusterProject) -> None:
+    done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    assert "will be created" in done.stdout
+
+
+LISTEN = "systemd-run -q --collect --unit=squatter python3 -m http.server {port}"
+BUSY = "for i in $(seq 50); do ss -Hltn 'sport = :{port}' | grep -q . && exit 0; sleep 0.1; done; exit 1"
+
+
+def test_a_port_that_another_program_has(project: ClusterProject) -> None:
+    with on(project.hosts[0], f"{LISTEN} && ({BUSY})".format(port=2379), "systemctl stop squatter"):
+        said = project.refused()
+    assert "another program than etcd listens on port 2379" in said
+    assert f'test-preflight/control-plane/port["2379"]@{project.hosts[0].name}' in said
+
+
+def test_a_port_of_a_control_plane_is_free_for_others_on_a_worker(project: ClusterProject) -> None:
+    with on(project.hosts[1], f"{LISTEN} && ({BUSY})".format(port=2379), "systemctl stop squatter"):
+        assert project.run("plan").returncode == 0
+
+
+def test_a_port_without_ss(project: ClusterProject) -> None:
+    """Where nothing tells whose port it is, it must be free."""
+    host = project.hosts[1]
+    hide, show = "mv $(command -v ss) /root/ss", "mv /root/ss /usr/bin/ss; systemctl stop squatter"
+    with on(host, f"{LISTEN} && ({BUSY}) && {hide}".format(port=10250), show):
+        assert "another program than kubelet listens on port 10250" in project.refused()
+
+
+def test_too_little_disk(project: ClusterProject) -> None:
+    project.cluster(diskMb=10**9)
+    said = project.refused()
+    assert "a node needs 1000000000 MiB of room below /var/lib" in said
+
+
+def test_too_little_memory_and_too_few_processors(project: ClusterProject) -> None:
+    project.cluster(diskMb=0, cpus=1000, workerMemoryMb=10**8)
+    said = project.refused()
+    assert "a control plane needs 1000 processors; this host has" in said
+    assert "a node needs 100000000 MiB of memory, and this host has" in said
+
+
+def test_copies_of_one_image(project: ClusterProject) -> None:
+    first, second = project.hosts
+    own = second.run("cat /etc/machine-id", check=True).stdout.strip()
+    copied = first.run("cat /etc/machine-id", check=True).stdout.strip()
+    with on(second, f"echo {copied} >/etc/machine-id", f"echo {own} >/etc/machine-id"):
+        said = project.refused()
+    assert f"the machine-id {copied} is that of {first.name}, {second.name}" in said
+
+
+def test_one_name_for_two_hosts(project: ClusterProject) -> None:
+    first, second = project.hosts
+    with on(second, f"hostname {first.name}", f"hostname {second.name}"):
+        said = project.refused()
+    assert f"the hostname {first.name} is that of {first.name}, {second.name}" in said
+
+
+def test_a_route_into_the_pods_network(project: ClusterProject) -> None:
+    with on(project.hosts[1], "ip route add 10.244.3.0/24 via 10.99.0.1", "ip route del 10.244.3.0/24"):
+        said = project.refused()
+    assert "this host has a route into 10.244.0.0/16, the pod network" in said
+
+
+def test_a_network_around_the_services_network(project: ClusterProject) -> None:
+    with on(project.hosts[1], "ip route add 10.0.0.0/9 via 10.99.0.1", "ip route del 10.0.0.0/9"):
+        said = project.refused()
+    assert "this host has a route into 10.32.0.0/16, the service network" in said
+
+
+def test_an_address_of_somebody_else(project: ClusterProject) -> None:
+    project.listed(nodeAddress="10.99.7.7")
+    said = project.refused()
+    assert f"10.99.7.7 is no address of this host (it has {project.hosts[1].address})" in said
+
+
+def test_a_clock_that_is_wrong(project: ClusterProject) -> None:
+    """The kernel's clock is everybody's here: the host's own `date` is an hour ahead instead."""
+    script = 'printf "#!/bin/sh\\nexec /bin/date -d \\"1 hour\\" \\"\\$@\\"\\n" >/usr/local/bin/date'
+    with on(project.hosts[1], f"{script}; chmod +x /usr/local/bin/date", "rm /usr/local/bin/date"):
+        said = project.refused()
+    assert "this host's clock is 3600 seconds ahead of that of this machine" in said
+
+
+def test_a_host_that_is_silent_says_nothing_about_the_others(project: ClusterProject) -> None:
+    project.hosts[1].crash()
+    try:
+        done = project.run("plan")
+    finally:
+        project.hosts[1].start()
+        project.hosts[1].wait_ready()
+    assert done.returncode == 0, done.stderr
+    assert "test-os/kernel" in done.stdout
