@@ -149,17 +149,27 @@ def _execute(
     result = RunResult(record.id, results, stop.requested, unreachable(results, plan))
     finish(project, plan=plan, writer=writer, record=record, outcome=result)
     listener(RunFinished(result))
-    return replace(outcome, result=result, report=_after(outcome.report, result))
+    connector.close()
+    again = prepare(
+        project, plan.options, project.connector(), project.store.snapshot(), listener=lambda event: None
+    )
+    fresh = report_of(project, again, outcome.report.started)
+    return replace(outcome, result=result, report=_after(outcome.report, fresh, result))
 
 
-def _after(report: DriftReport, result: RunResult) -> DriftReport:
-    """What is left of the drift."""
-    fine = {item.address for item in result.results if item.status is StepStatus.OK}
+def _after(before: DriftReport, now: DriftReport, result: RunResult) -> DriftReport:
+    """What is left of the drift, as the hosts say it: what follows from something may be right with it."""
     failed = {item.address: item.message for item in result.results if item.status is not StepStatus.OK}
-    drifted = {change.address for change in report.drifted}
+    left = {change.address: change for change in now.drifted}
+    # one that failed half-way has no record to be held against any more, but it is not as it was applied
+    left |= {change.address: change for change in before.drifted if change.address in failed}
+    # and of one that nobody can see now nobody knows that it is right again
+    left |= {c.address: c for c in before.drifted if c.address not in {*left, *now.looked_at}}
+    why = {**before.left, **{address: f"it failed: {failed[address]}" for address in failed}}
     return replace(
-        report,
-        drifted=tuple(change for change in report.drifted if change.address not in fine),
-        repaired=tuple(sorted(fine & drifted)),
-        left={**report.left, **{a: f"it failed: {failed[a]}" for a in sorted(failed.keys() & drifted)}},
+        now,
+        drifted=tuple(left[address] for address in sorted(left)),
+        repaired=tuple(sorted(change.address for change in before.drifted if change.address not in left)),
+        left={address: why[address] for address in sorted(left) if address in why},
+        unreachable={**now.unreachable, **result.unreachable},
     )

@@ -189,3 +189,18 @@ def test_the_lock_is_needed(here: Drifting) -> None:
         mend(here)
     with pytest.raises(PlanError, match="does not go with --untrusted"):
         mend(here, untrusted=True)
+
+
+def test_what_follows_from_something_is_right_with_it(here: Drifting) -> None:
+    check = f"grep -q one {here.target}/a"
+    here.steps(
+        here.file("a", "one\n", mode="0644"),
+        {"name": "z", "kind": "command", "run": "true", "unless": check},
+    )
+    here.apply()
+    (here.target / "a").write_text("vandal\n")
+    done = mend(here)
+    assert (done.report.repaired, done.report.left) == (("m/t/a@here", "m/t/z@here"), {})
+    assert done.report.exit_code == 0
+    assert done.result is not None
+    assert [item.address for item in done.result.results] == ["m/t/a@here"]
