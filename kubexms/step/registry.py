@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = {
     "hostsEntry": "hosts_entry:HostsEntryExecutor",
     "kernelModule": "kernel_module:KernelModuleExecutor",
     "kubeadmNode": "kubeadm_node:KubeadmNodeExecutor",
+    "kubeconfig": "kubeconfig:KubeconfigExecutor",
     "line": "line:LineExecutor",
     "manifest": "manifest:ManifestExecutor",
     "mount": "mount:MountExecutor",
