@@ -11,6 +11,7 @@ from kubexms.config.references import (
     dependencies,
     duplicate_hooks,
     moves,
+    reserved_names,
     selections,
     unkept_outputs,
     watched,
@@ -48,6 +49,7 @@ def _check(
     yield from steps_before_their_time(pipeline, sources)
     yield from watched(pipeline, sources)
     yield from duplicate_hooks(pipeline, sources)
+    yield from reserved_names(pipeline, sources)
     yield from unkept_outputs(pipeline, sources)
     yield from moves(pipeline)
     if roles is not None:

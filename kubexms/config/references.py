@@ -12,6 +12,7 @@ from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import Dependency, Hooks, ModuleSpec, PipelineSpec, TaskSpec
 
+HOOK_STEP = "hook"
 WATCHING = ("restartOn", "reloadOn")
 """Fields of kinds that name steps of the same module."""
 
@@ -104,6 +105,19 @@ def _twice(hooks: Hooks, who: str, scope: tuple[str, str], sources: SourceMap) -
                 sources.hook(*scope, hook.name),
             )
         seen.add(hook.name)
+
+
+def reserved_names(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:
+    """Steps that are named as addresses name hooks."""
+    for module in pipeline.modules:
+        for task in module.tasks:
+            for step in task.steps:
+                if step.name == HOOK_STEP:
+                    where = sources.lookup(module.name, task.name, step.name)
+                    advice = (
+                        "`module/task/hook[name]` is how hooks are addressed: give the step another name."
+                    )
+                    yield _error(f"a step cannot be named '{HOOK_STEP}'", advice, where)
 
 
 def unkept_outputs(pipeline: PipelineSpec, sources: SourceMap) -> Iterator[Diagnostic]:

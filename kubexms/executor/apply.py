@@ -21,6 +21,7 @@ from kubexms.executor.events import StepResult, StepStatus
 from kubexms.executor.outcome import Scrubber, raise_for_failure
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
+from kubexms.executor.releasing import let_go
 from kubexms.executor.wanted import request_for, wanted, worse
 from kubexms.plan.compare import compare
 from kubexms.plan.questions import Seen, read_single
@@ -108,7 +109,27 @@ class StepApplier:
         if expected(attempt.seen, rendered) is None:
             attempt.seen = context.look()
             context = self._context(attempt, rendered, removing)
-        return self._undo(attempt, context) if removing else self._bring_about(attempt, context)
+        if removing:
+            return self._undo(attempt, context)
+        parted = planned.former is not None and not attempt.parted
+        if parted:
+            self._part(attempt)
+        return self._bring_about(attempt, context) or parted
+
+    def _part(self, attempt: Attempt) -> None:
+        """Undo what the step was about. Its backups go last: until the state knows, it may happen again."""
+        former, entry = attempt.planned.former, attempt.planned.entry
+        assert former is not None
+        assert entry is not None
+        rendered = former.rendered
+        context = self._context(attempt, rendered, False)
+        outcome = rendered.executor.run_undo(context, rendered.spec, entry.prior or Observation.absent())
+        if outcome.owner is not None:
+            raise StepError(f"another project manages this object (state lineage {outcome.owner})")
+        raise_for_failure(outcome, attempt.timeout)
+        attempt.host.acted = True
+        self._recorder.parted(attempt)
+        let_go(attempt.planned, attempt.host, self._lineage)
 
     def _bring_about(self, attempt: Attempt, context: ExchangeContext) -> bool:
         planned, rendered, host = attempt.planned, attempt.rendered, attempt.host
@@ -209,14 +230,15 @@ class StepApplier:
     def _context(self, attempt: Attempt, rendered: Rendered, release: bool) -> ExchangeContext:
         planned = attempt.planned
         timeout = planned.instance.step.timeout
+        owned = rendered.executor.owns(rendered.spec)
         attempt.timeout = timeout or 600.0
         return ExchangeContext(
             attempt.host.connection,
             rendered,
             token=planned.change.address,
             store=store_name(rendered.object_id, self._lineage),
-            claim=Claim(rendered.object_id, self._lineage, release),
-            expect=expected(attempt.seen, rendered),
+            claim=Claim(rendered.object_id, self._lineage, release) if owned or release else None,
+            expect=expected(attempt.seen, rendered) if rendered is attempt.rendered else None,
             clock=self._clock,
             progress=lambda message: self._progress(planned, attempt.scrub.text(message)),
             timeout=timeout,

@@ -48,12 +48,14 @@ class Attempt:
     prior: Observation | None = None
     intended: bool = False
     timeout: float = 600.0
+    parted: bool = False
+    """What the step was about before is undone: the state's entry is about that, and gone."""
     remaining: tuple[str, ...] = ()
     scrub: Scrubber = field(default_factory=lambda: Scrubber(()))
 
     def valid_entry(self) -> StepState | None:
         """The state's entry unless the host was reinstalled since."""
-        entry = self.planned.entry
+        entry = None if self.parted else self.planned.entry
         machine = self.host.machine_id
         if entry is not None and entry.machine_id and machine and entry.machine_id != machine:
             return None

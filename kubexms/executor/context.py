@@ -39,7 +39,7 @@ class ExchangeContext:
         *,
         token: str,
         store: str,
-        claim: Claim,
+        claim: Claim | None,
         expect: str | None,
         clock: Clock,
         progress: Callable[[str], None],

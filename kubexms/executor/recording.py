@@ -111,7 +111,8 @@ class Recorder:
     def _kept(self, attempt: Attempt, changed: bool) -> StepState:
         """The entry of a step that succeeded; later steps of the run know it."""
         printed = dict(attempt.outcome.outputs) if changed and attempt.outcome else {}
-        entry = self._entry(attempt, changed, printed)
+        made = changed and (attempt.intended or not attempt.parted)  # else only the object before was undone
+        entry = self._entry(attempt, made, printed)
         self._hand_on(attempt, printed or entry.outputs)
         self._digests[attempt.planned.change.address] = entry.observation_digest
         return entry
@@ -129,6 +130,11 @@ class Recorder:
         else:
             self._writer.close_intent(record, run=self._run, entry=self._tainted(attempt))
         return result
+
+    def parted(self, attempt: Attempt) -> None:
+        """What the step was about is undone: its entry goes before anything of the new object is begun."""
+        self._writer.remove_steps([attempt.planned.change.address])
+        attempt.parted = True
 
     def forget(self, planned: PlannedStep) -> StepResult:
         """Take a step out of the state."""

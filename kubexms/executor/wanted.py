@@ -24,6 +24,8 @@ def wanted(planned: PlannedStep, rendered: Rendered, observation: Observation) -
     change = planned.change
     if rendered.executor.runs(rendered.spec) != "observed":
         return Comparison(ActionKind.RUN, ("run",))
+    if planned.former is not None:
+        return found  # what the step was about is undone apart
     if change.action is ActionKind.REPLACE and found.action is not ActionKind.CREATE:
         return Comparison(ActionKind.REPLACE, found.changed)
     if (
@@ -44,5 +46,5 @@ def worse(found: Comparison, planned: PlannedStep) -> bool:
 def request_for(planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:
     """What a kind is told to do."""
     entry = planned.entry
-    prior = entry.prior if entry is not None else None
+    prior = entry.prior if entry is not None and planned.former is None else None
     return ChangeRequest(found.action, before, frozenset(found.changed), planned.change.triggered_by, prior)

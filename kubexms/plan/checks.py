@@ -57,6 +57,8 @@ def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:
     rendered, intent = planned.instance.rendered, planned.intent
     if intent is None or rendered.executor.runs(rendered.spec) not in ("once", "on-change"):
         return []
+    if rendered.executor.resumes(rendered.spec):
+        return []
     if planned.change.reason is Reason.REPLACE_REQUESTED or not planned.change.effective:
         return []
     return [
@@ -73,7 +75,7 @@ def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDia
     rendered = planned.instance.rendered
     if work.answer is None or not planned.change.effective or rendered.unknown_identity is not None:
         return []
-    owner = work.answer.owners.get(rendered.object_id)
+    owner = work.answer.owners.get(rendered.object_id) if rendered.executor.owns(rendered.spec) else None
     if owner is None or owner == lineage:
         return []
     return [

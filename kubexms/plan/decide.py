@@ -35,6 +35,8 @@ class Evidence:
     replace: bool = False
     notes: tuple[str, ...] = ()
     foreign_owner: str | None = None
+    former: Instance | None = None
+    """What the step was about before its fields named another object."""
 
 
 def decide(evidence: Evidence, conceal: Concealer) -> Change:
@@ -56,6 +58,10 @@ def decide(evidence: Evidence, conceal: Concealer) -> Change:
         found = Comparison(action, (), found.before, found.after)
     elif found.action is ActionKind.NO_OP and evidence.replace and rendered.desired is not None:
         found = Comparison(ActionKind.REPLACE, tuple(rendered.desired), found.before, rendered.desired)
+    if evidence.former is not None and found.action is not ActionKind.REPLACE:
+        found = Comparison(
+            ActionKind.REPLACE, found.changed, found.before, found.after, found.after_unknown, found.waits_for
+        )
     return _change(evidence, found, entry, triggered, conceal)
 
 

@@ -13,7 +13,7 @@ from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
 from kubexms.plan.checks import check, never_known
 from kubexms.plan.conceal import Concealer
-from kubexms.plan.decide import Evidence, decide
+from kubexms.plan.decide import Evidence, decide, summary_of
 from kubexms.plan.expand import Expander, Placement
 from kubexms.plan.flow import (
     asked_alike,
@@ -25,6 +25,7 @@ from kubexms.plan.flow import (
     same_object,
     undecidable,
 )
+from kubexms.plan.former import former_of
 from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
@@ -333,18 +334,23 @@ class Planner:
             )
             for name, addresses in sources.items()
         }
+        machine = str(answer.facts.get("machine_id", ""))
+        former = former_of(entry, instance, work.siblings, machine, self._registry)
+        if former is not None:
+            notes += (f"{summary_of(former.rendered)} is undone first: the step was about that",)
         change = decide(
             Evidence(
                 instance,
                 observation,
                 entry,
                 work.intents.get(address),
-                str(answer.facts.get("machine_id", "")),
+                machine,
                 pending,
                 digests,
                 inputs,
                 replace=self._replaced(instance),
                 notes=notes,
+                former=former,
             ),
             self._conceal,
         )
@@ -361,6 +367,7 @@ class Planner:
             depends_on=explicit(instance, work.siblings),
             phases=self._phases.get(instance.address.module, ()),
             data=tuple(dict.fromkeys(data + outputs_of(reads, work.name))),
+            former=former,
         )
 
     def _observed(self, work: HostWork, address: str) -> str:

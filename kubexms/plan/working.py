@@ -26,6 +26,8 @@ class PlannedStep:
     """Addresses that its `dependsOn` names."""
     data: tuple[str, ...] = ()
     """Addresses whose outputs it reads or whose changes it watches."""
+    former: Instance | None = None
+    """What this step was about before its fields named another object: it is undone first."""
     phases: tuple[str, ...] = ()
     """Modules that are done before its own begins: what is made in them outlives it, on all hosts."""
 

@@ -70,6 +70,8 @@ def prepare(
     )
     planned = planner.plan()
     _refuse_cycles(project, planned)
+    if options.replace:
+        matching(planned.steps(), options.replace, "--replace")
     made = assemble(
         planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
     )

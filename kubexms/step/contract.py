@@ -194,6 +194,9 @@ class StepExecutor(ABC, Generic[S]):
     """Changes show as `run`: something happens, rather than an object being there."""
     can_undo: ClassVar[bool] = True
     """False: removing the step from the spec shows as `forget`."""
+    parts: ClassVar[bool] = False
+    """A step that is changed to be about another object has the one before undone: a file whose `path`
+    changes does not stay behind. False where that may cost what nobody would expect (a user's home)."""
     example: ClassVar[str] = ""
     """A YAML list entry for `kubexms explain` and the reference; tested to validate."""
 
@@ -229,6 +232,10 @@ class StepExecutor(ABC, Generic[S]):
     def runs(self, spec: S) -> RunsPolicy:
         """`observed` for everything declarative; else when an imperative step runs (state decides)."""
         return "observed"
+
+    def resumes(self, spec: S) -> bool:
+        """Whether a later run finds what an interrupted one began, so that nobody has to decide about it."""
+        return False
 
     def verdict(self, spec: S, observation: Observation) -> str | None:
         """For preflight kinds: the message with which a plan fails, or None."""
@@ -306,6 +313,10 @@ class StepExecutor(ABC, Generic[S]):
         return None
 
     # naming -------------------------------------------------------------------------------
+    def owns(self, spec: S) -> bool:
+        """Whether there is an object that one project alone may manage; waiting, say, is free for all."""
+        return True
+
     def object_id(self, spec: S) -> str:
         """Hexadecimal digest of kind and identity: what two lineages must not both manage."""
         names = self.identity

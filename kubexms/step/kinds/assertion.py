@@ -91,6 +91,9 @@ class AssertExecutor(StepExecutor[AssertSpec]):
         text = program(spec.check).encode("utf-8", "surrogateescape")
         return Action(f"{line} || {{ {message} }}\n", {"check": Payload(data=text)}, user=spec.user)
 
+    def owns(self, spec: AssertSpec) -> bool:
+        return False
+
     def object_id(self, spec: AssertSpec) -> str:
         text = json.dumps([self.kind, spec.to_json()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]

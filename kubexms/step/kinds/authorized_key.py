@@ -205,6 +205,7 @@ class AuthorizedKeyExecutor(StepExecutor[AuthorizedKeySpec]):
 
     kind: ClassVar[str] = "authorizedKey"
     spec: ClassVar[type[StepArgs]] = AuthorizedKeySpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("user", "key", "path")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"exclusive": ("others",), "state": ("options",)}
     example: ClassVar[str] = """\

@@ -106,6 +106,7 @@ class BlockExecutor(StepExecutor[BlockSpec]):
 
     kind: ClassVar[str] = "block"
     spec: ClassVar[type[StepArgs]] = BlockSpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path", "marker")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "state": ("block",),

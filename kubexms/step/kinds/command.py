@@ -171,6 +171,9 @@ class CommandExecutor(StepExecutor[CommandSpec]):
     def runs(self, spec: CommandSpec) -> RunsPolicy:
         return spec.runs or "observed"
 
+    def resumes(self, spec: CommandSpec) -> bool:
+        return spec.detach
+
     def outputs(self, spec: CommandSpec, observation: Observation) -> Mapping[str, str]:
         shown = observation.extra.get("shown")
         if not isinstance(shown, str):
@@ -197,6 +200,9 @@ class CommandExecutor(StepExecutor[CommandSpec]):
         if not spec.outputs or spec.outputs_from is not None or not outcome.acted or outcome.status != 0:
             return outcome
         return replace(outcome, outputs={**outcome.outputs, **_outputs(spec, outcome.stdout)})
+
+    def owns(self, spec: CommandSpec) -> bool:
+        return spec.runs is None
 
     def object_id(self, spec: CommandSpec) -> str:
         return _digest(spec)

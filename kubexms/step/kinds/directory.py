@@ -49,6 +49,7 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
 
     kind: ClassVar[str] = "directory"
     spec: ClassVar[type[StepArgs]] = DirectorySpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("type",), "force": ()}
     example: ClassVar[str] = """\

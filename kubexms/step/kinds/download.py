@@ -80,6 +80,7 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
 
     kind: ClassVar[str] = "download"
     spec: ClassVar[type[StepArgs]] = DownloadSpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "url": (),

@@ -92,6 +92,7 @@ class FileExecutor(StepExecutor[FileSpec]):
 
     kind: ClassVar[str] = "file"
     spec: ClassVar[type[StepArgs]] = FileSpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "content": ("sha256",),

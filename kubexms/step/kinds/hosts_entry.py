@@ -142,6 +142,7 @@ class HostsEntryExecutor(StepExecutor[HostsEntrySpec]):
 
     kind: ClassVar[str] = "hostsEntry"
     spec: ClassVar[type[StepArgs]] = HostsEntrySpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("ip", "path")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "names": ("names", "conflicts"),

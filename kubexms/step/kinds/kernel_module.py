@@ -70,6 +70,7 @@ class KernelModuleExecutor(StepExecutor[KernelModuleSpec]):
 
     kind = "kernelModule"
     spec = KernelModuleSpec
+    parts = True
     identity = ("module",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("loaded",)}
     example = "- {name: overlay, kind: kernelModule, module: overlay}\n"

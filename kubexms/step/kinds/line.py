@@ -101,6 +101,7 @@ class LineExecutor(StepExecutor[LineSpec]):
 
     kind: ClassVar[str] = "line"
     spec: ClassVar[type[StepArgs]] = LineSpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path", "regexp", "line")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "regexp": ("line",),

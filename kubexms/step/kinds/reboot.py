@@ -176,6 +176,9 @@ class RebootExecutor(StepExecutor[RebootSpec]):
             context.progress("the host is back; waiting until it is ready")
             context.sleep(1.0)
 
+    def owns(self, spec: RebootSpec) -> bool:
+        return False
+
     def object_id(self, spec: RebootSpec) -> str:
         text = json.dumps([self.kind, spec.to_json()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -61,6 +61,7 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
 
     kind = "service"
     spec = ServiceSpec
+    parts = True
     identity = ("unit",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "restart_on": (),

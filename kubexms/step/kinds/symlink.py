@@ -43,6 +43,7 @@ class SymlinkExecutor(StepExecutor[SymlinkSpec]):
 
     kind: ClassVar[str] = "symlink"
     spec: ClassVar[type[StepArgs]] = SymlinkSpec
+    parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("type",), "force": ()}
     example: ClassVar[str] = """\

@@ -137,6 +137,7 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
 
     kind = "sysctl"
     spec = SysctlSpec
+    parts = True
     identity = ("key",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "value": ("value", "persistent"),

@@ -108,6 +108,7 @@ class SystemdUnitExecutor(StepExecutor[SystemdUnitSpec]):
 
     kind = "systemdUnit"
     spec = SystemdUnitSpec
+    parts = True
     identity = ("unit", "drop_in")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "content": ("sha256",),

@@ -138,6 +138,9 @@ class WaitExecutor(StepExecutor[WaitSpec]):
             context.progress(f"waiting for {_target(spec)} ({waited:.0f} s of {spec.limit:g} s)")
             context.sleep(min(spec.interval, spec.limit - waited))
 
+    def owns(self, spec: WaitSpec) -> bool:
+        return False
+
     def object_id(self, spec: WaitSpec) -> str:
         text = json.dumps([self.kind, spec.to_json()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]

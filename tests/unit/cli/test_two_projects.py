@@ -70,3 +70,25 @@ def test_state_rm_leaves_the_claim_and_the_refusal_tells_where(
     name = text.partition("/var/lib/kubexms/objects/")[2].partition(" ")[0]
     (Path(os.environ["KUBEXMS_HOST_STATE"]) / "objects" / name).unlink()
     assert two.plan()[0] == 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"name": "s", "kind": "command", "run": "true", "runs": "always"},
+        {"name": "s", "kind": "wait", "command": "test -e {place}/there", "limit": 20, "interval": 0.1},
+    ],
+    ids=["command", "wait"],
+)
+def test_what_is_no_object_is_free_for_all(
+    tmp_path: Path, projects: tuple[LocalProject, LocalProject], step: Mapping[str, Any]
+) -> None:
+    made = {
+        name: value.format(place=tmp_path) if name == "command" else value for name, value in step.items()
+    }
+    for project in projects:
+        (tmp_path / "there").unlink(missing_ok=True)
+        project.steps(made)
+        assert project.plan()[0] == 2
+        (tmp_path / "there").touch()
+        project.apply()
