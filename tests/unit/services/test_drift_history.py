@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -130,3 +135,27 @@ def test_records_say_what_changed(here: Drifting) -> None:
         _, (record,) = project.store.run(run.id)
     assert isinstance(record, StepRecord)
     assert (record.action, record.changed, record.reason) == ("update", ("sha256",), "drift")
+
+
+def test_a_state_that_cannot_be_written_is_looked_at_all_the_same(here: Drifting) -> None:
+    (here.target / "a").write_text("vandal\n")
+    state = here.root / "state"
+    code = "import sys; from kubexms.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", code, "-C", str(here.root), "drift", "--json"]
+    if os.geteuid() == 0:
+        if shutil.which("unshare") is None:
+            pytest.skip("root writes everywhere, and there is no unshare to take that away")
+        script = f'mount --bind "{state}" "{state}" && mount -o remount,bind,ro "{state}" && exec "$@"'
+        argv = ["unshare", "--mount", "sh", "-c", script, "sh", *argv]
+    state.chmod(0o555)
+    try:
+        done = subprocess.run(argv, env={**os.environ, **here.environ}, capture_output=True, text=True)
+    finally:
+        state.chmod(0o700)
+    if "unshare" in argv[0] and "denied" in done.stderr:
+        pytest.skip("no mount namespaces here")
+    assert (done.returncode, done.stderr) == (2, "")
+    found = json.loads(done.stdout)
+    assert [entry["address"] for entry in found["drifted"]] == ["m/t/a@here"]
+    assert (found["drifted"][0]["since"], found["notes"]) == (None, [])
+    assert history(here) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from kubexms.plan.driftreport import DriftReport
 from kubexms.plan.model import HIDDEN, Change, TextDiff
 from kubexms.step.contract import ActionKind
+from kubexms.views.drift_json import drift_json
 from kubexms.views.drift_junit import drift_junit
 from kubexms.views.drift_message import LINES, drift_message, message_text
 from kubexms.views.drift_metrics import drift_metrics
@@ -149,3 +152,10 @@ def test_hidden_values_are_hidden_everywhere() -> None:
     )
     report = DriftReport(drifted=(secret,), hosts=("n1",), steps=(secret.address,))
     assert "(sensitive value)" in drift_junit(report)
+
+
+def test_every_key_of_the_document_is_on_the_page() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/output.md").read_text("utf-8")
+    section = page.partition("`drift --json` has")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`(\w+)`", section)) - {"resource_drift", "before", "after", "since"}
+    assert set(drift_json(REPORT)) == told
