@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "assert": "assertion:AssertExecutor",
     "authorizedKey": "authorized_key:AuthorizedKeyExecutor",
     "block": "block:BlockExecutor",
+    "certificate": "certificate:CertificateExecutor",
     "command": "command:CommandExecutor",
     "containerdImage": "containerd_image:ContainerdImageExecutor",
     "controlPlaneManifest": "control_plane_manifest:ControlPlaneManifestExecutor",

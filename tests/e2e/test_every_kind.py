@@ -125,6 +125,7 @@ APART = {
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",
+    "certificate": "it needs a cluster",
     "kubeconfig": "it needs a cluster",
     "manifest": "it needs a cluster",
     "node": "it needs a cluster",

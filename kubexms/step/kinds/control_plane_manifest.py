@@ -100,7 +100,7 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
 
     def run(self, context: StepContext, spec: ControlPlaneManifestSpec, request: ChangeRequest) -> Outcome:
         """One control plane at a time: the others serve meanwhile."""
-        with context.alone(self.kind):
+        with context.alone("control plane"):
             return context.exchange(self.action(spec, request))
 
     def summary(self, spec: ControlPlaneManifestSpec) -> str:

@@ -1,0 +1,179 @@
+"""The kind `certificate`: a control plane's certificates are renewed in time, and served."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field, JsonValue
+
+from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
+from kubexms.step.observation import Attributes, Observation, Presence
+
+NO_CLUSTER = 3
+
+
+class CertificateSpec(StepArgs):
+    """The certificates that kubeadm made for a control plane do not run out.
+
+    Those that end within `renewBeforeDays` (by the host's clock) are renewed by kubeadm, and what uses them
+    is restarted, on one control plane at a time. A certificate that was renewed and is not served yet
+    (somebody forgot the restart) counts as well. Certificate authorities are left alone: where one ends
+    so soon, the plan says so.
+    """
+
+    renew_before_days: int = Field(default=30, ge=1, le=300)
+    """Renew what ends within so many days. kubeadm's certificates last 365."""
+
+
+class CertificateExecutor(OneByOne[CertificateSpec]):
+    """See `CertificateSpec`. The host needs openssl."""
+
+    kind: ClassVar[str] = "certificate"
+    spec: ClassVar[type[StepArgs]] = CertificateSpec
+    identity: ClassVar[tuple[str, ...]] = ()
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"renew_before_days": ("due",)}
+    can_undo: ClassVar[bool] = False
+    example: ClassVar[str] = "- {name: certificates, kind: certificate, renewBeforeDays: 30}\n"
+
+    def ask(self, spec: CertificateSpec) -> str:
+        return f"{PATHS}within={spec.renew_before_days * 86400}\n{_ASK}"
+
+    def observe(self, spec: CertificateSpec, record: Record) -> Observation:
+        """Absent before the host is a control plane."""
+        text = record.text.decode("utf-8", "replace")
+        if record.status == NO_CLUSTER:
+            return Observation.absent()
+        if record.status != 0:
+            return Observation.unknown(text.strip() or "the host does not show its certificates")
+        due, stale, notes = list[JsonValue](), list[JsonValue](), list[JsonValue]()
+        ends: dict[str, JsonValue] = {}
+        for line in text.splitlines():
+            word, _, rest = line.partition(" ")
+            name, _, value = rest.partition(" ")
+            if word == "due":
+                due.append(name)
+            elif word == "stale":
+                stale.append(name)
+            elif word == "end":
+                ends[name] = value
+            elif word == "authority":
+                notes.append(f"the certificate authority {name} ends on {value}; this step does not renew it")
+        extra: dict[str, JsonValue] = {"ends": ends}
+        if notes:
+            extra["notes"] = notes
+        return Observation.present({"due": due, "unserved": stale}, extra)
+
+    def desired(self, spec: CertificateSpec) -> Attributes | None:
+        return {"due": [], "unserved": []}
+
+    def disruption(self, spec: CertificateSpec, request: ChangeRequest) -> Disruption:
+        return Disruption.RESTART if request.before.presence is Presence.PRESENT else Disruption.NONE
+
+    def action(self, spec: CertificateSpec, request: ChangeRequest) -> Action:
+        due = request.before.attributes.get("due")
+        names = [name for name in due if name in NAMES] if isinstance(due, list) else []
+        script = f"{PATHS}{ADMIN}" + "".join(f"kubeadm certs renew {name}\n" for name in names)
+        return Action(script + _RESTART, timeout=900.0)
+
+    def run(self, context: StepContext, spec: CertificateSpec, request: ChangeRequest) -> Outcome:
+        """One control plane at a time: the others serve meanwhile."""
+        with context.alone("control plane"):
+            return context.exchange(self.action(spec, request))
+
+    def summary(self, spec: CertificateSpec) -> str:
+        return "control plane"
+
+    def object_id(self, spec: CertificateSpec) -> str:
+        """A host has one set of them."""
+        return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
+
+
+FILES = {
+    "apiserver": "apiserver.crt",
+    "apiserver-kubelet-client": "apiserver-kubelet-client.crt",
+    "apiserver-etcd-client": "apiserver-etcd-client.crt",
+    "front-proxy-client": "front-proxy-client.crt",
+    "etcd-server": "etcd/server.crt",
+    "etcd-peer": "etcd/peer.crt",
+    "etcd-healthcheck-client": "etcd/healthcheck-client.crt",
+}
+CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf")
+NAMES = (*FILES, *CONFS)
+"""As `kubeadm certs renew` calls them."""
+
+_ASK = r"""
+k=/etc/kubernetes
+[ -e "$k/admin.conf" ] || exit 3
+[ -r "$k/admin.conf" ] || { echo 'permission denied: /etc/kubernetes/admin.conf cannot be read'; exit 1; }
+command -v openssl >/dev/null || { echo 'openssl is not installed on this host'; exit 1; }
+# look NAME, a certificate on standard input: when it ends, and whether that is too soon
+look() {
+  p=$(cat)
+  e=$(printf '%s\n' "$p" | openssl x509 -noout -enddate 2>/dev/null) || return 0
+  echo "end $1 ${e#notAfter=}"
+  printf '%s\n' "$p" | openssl x509 -noout -checkend "$within" >/dev/null || echo "due $1"
+}
+# served NAME FILE PORT OPTION...: whether what is served is what is on the disk
+served() {
+  n=$1 f=$2 port=$3
+  shift 3
+  [ -e "$f" ] || return 0
+  s=$(timeout 5 openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null |
+    openssl x509 -noout -fingerprint 2>/dev/null) || return 0
+  [ -z "$s" ] || [ "$s" = "$(openssl x509 -noout -fingerprint -in "$f")" ] || echo "stale $n"
+}
+LOOKS
+for n in ca front-proxy-ca etcd/ca; do
+  c=$k/pki/$n.crt
+  [ -e "$c" ] || continue
+  openssl x509 -noout -checkend "$within" -in "$c" >/dev/null ||
+    echo "authority $n $(openssl x509 -noout -enddate -in "$c" | sed 's/notAfter=//')"
+done
+m=$k/manifests/kube-apiserver.yaml
+port=$(sed -n 's/.*--secure-port=\([0-9]*\).*/\1/p' "$m" 2>/dev/null | head -n 1)
+served apiserver "$k/pki/apiserver.crt" "${port:-6443}"
+served etcd-server "$k/pki/etcd/server.crt" 2379 \
+  -cert "$k/pki/etcd/healthcheck-client.crt" -key "$k/pki/etcd/healthcheck-client.key"
+exit 0
+""".replace(
+    "LOOKS",
+    "\n".join(
+        [
+            *(f'[ ! -e "$k/pki/{file}" ] || look {name} <"$k/pki/{file}"' for name, file in FILES.items()),
+            *(
+                f'[ ! -e "$k/{name}" ] || sed -n \'s/^ *client-certificate-data: *//p\' "$k/{name}" | '
+                f"base64 -d | look {name}"
+                for name in CONFS
+            ),
+        ]
+    ),
+)
+
+# What reads its certificates when it starts is ended; the kubelet starts it again. The API needs etcd.
+_RESTART = r"""
+pid() { pgrep -xo "$1" || :; }
+for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+  was=$(pid "$c")
+  [ -n "$was" ] || continue
+  kill -TERM "$was"
+  n=0
+  until now=$(pid "$c"); [ -n "$now" ] && [ "$now" != "$was" ]; do
+    n=$((n + 1))
+    [ "$n" -lt 180 ] || { echo "the kubelet has not started $c again within 180 s" >&2; exit 1; }
+    sleep 1
+  done
+done
+n=0
+until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
+  n=$((n + 1))
+  [ "$n" -lt 180 ] || { echo 'the API server of this host has not become ready' >&2; exit 1; }
+  sleep 1
+done
+"""
+
+
+__all__ = ["CertificateExecutor", "CertificateSpec"]
