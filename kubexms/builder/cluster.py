@@ -6,6 +6,7 @@ from kubexms.builder.balancer import endpoint_tasks
 from kubexms.builder.checks import checked
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
+from kubexms.builder.objects import addon_tasks, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
 from kubexms.builder.runtime import runtime_tasks
@@ -40,8 +41,8 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "control-plane": ("API servers and etcd, one host at a time", control_plane_tasks(plan)),
         "workers": ("Nodes that run pods", worker_tasks(plan)),
         "network": ("How pods reach each other", network_tasks(plan)),
-        "nodes": ("Labels and taints", []),
-        "addons": ("Objects in the cluster", []),
+        "nodes": ("Labels and taints", node_tasks(plan)),
+        "addons": ("Objects in the cluster", addon_tasks(plan)),
     }
     return tuple(
         module(

@@ -11,7 +11,16 @@ from kubexms.spec.pipeline import StepSpec, TaskSpec
 
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
-    return [task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()])]
+    manifests = step("manifests", "controlPlaneManifest", config=_config(plan))
+    tasks = [
+        task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()]),
+        task("components", [CONTROL_PLANE], [manifests]),
+    ]
+    if plan.spec.kubeconfig is not None:
+        given = plan.spec.kubeconfig
+        kubeconfig = step("kubeconfig", "kubeconfig", run_once=True, path=given.path, server=given.server)
+        tasks.append(task("access", [CONTROL_PLANE], [kubeconfig]))
+    return tasks
 
 
 def worker_tasks(plan: ClusterPlan) -> list[TaskSpec]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
 from kubexms.builder.topology import API_PORT
-from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER
+from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER, WORKER
 from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import StepSpec, TaskSpec
 
@@ -33,6 +34,8 @@ def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tasks = [task("host", plan.topology.all_roles, _identity(plan))]
     tasks.append(task("node", plan.topology.node_roles, _node(plan)))
     tasks.append(task("control-plane", [CONTROL_PLANE], _control_plane(plan)))
+    if plan.topology.workers:
+        tasks.append(task("worker", [WORKER], fixed_on_workers(plan)))
     if plan.topology.load_balancers:
         ports = {str(plan.endpoint.port): "haproxy"}
         tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports)]))
@@ -153,7 +156,7 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         )
     if settings.control_plane_memory_mb:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
-    return [*steps, _ports("port", CONTROL_PLANE_PORTS)]
+    return [*steps, *fixed_on_control_planes(plan), _ports("port", CONTROL_PLANE_PORTS)]
 
 
 def _memory(name: str, least: int, what: str) -> StepSpec:

@@ -50,7 +50,8 @@ class KubeletSpec(FrozenModel):
     """The kubelet of every node."""
 
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise."""
+    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise, and are taken in
+    when the cluster is made."""
     extra_args: Arguments = Field(default_factory=dict)
     """Flags without their dashes, for what the configuration has no field for."""
 
@@ -59,7 +60,7 @@ class KubernetesSpec(FrozenModel):
     """Which Kubernetes, and how its parts are set up."""
 
     version: str = Field(pattern=r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$")
-    """The exact version, quoted: `"1.31.4"`."""
+    """The exact version, quoted: `"1.31.4"`. The version of a cluster that is there cannot change yet."""
     source: Source | None = None
     """Where kubeadm, kubelet, kubectl and the images come from: `artifacts`, the directory that is named in
     `artifacts`, or `packages`, repositories that the hosts know already (images are then pulled). Default:
@@ -67,7 +68,7 @@ class KubernetesSpec(FrozenModel):
     image_repository: str | None = Field(default=None, pattern=r"^[^\s]+$")
     """Where the control plane's images come from. Default: what this version of kubeadm says itself."""
     schedulable_control_planes: bool = False
-    """Control planes run ordinary pods too. Say so for a cluster without workers."""
+    """Control planes run ordinary pods too, from when they join. Say so for a cluster without workers."""
     api_server: ApiServerSpec = ApiServerSpec()
     controller_manager: ComponentSpec = ComponentSpec()
     scheduler: ComponentSpec = ComponentSpec()
@@ -83,7 +84,8 @@ class EtcdSpec(FrozenModel):
     """etcd, one member on every control plane."""
 
     extra_args: Arguments = Field(default_factory=dict)
-    """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks."""
+    """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks. A member
+    takes them in when it joins."""
 
 
 class KubeProxySpec(FrozenModel):
@@ -92,11 +94,11 @@ class KubeProxySpec(FrozenModel):
     enabled: bool = True
     """False: the pod network replaces it."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields of the KubeProxyConfiguration: `{mode: ipvs}`."""
+    """Fields of the KubeProxyConfiguration: `{mode: ipvs}`. Taken in when the cluster is made."""
 
 
 class DnsSpec(FrozenModel):
-    """CoreDNS, as kubeadm brings it."""
+    """CoreDNS, as kubeadm brings it when the cluster is made."""
 
     enabled: bool = True
     """False: there is none, or an addon brings one."""
@@ -189,6 +191,15 @@ class AddonSpec(FrozenModel):
     """A file of Kubernetes objects (YAML, several documents), relative to this document."""
 
 
+class KubeconfigSpec(FrozenModel):
+    """The administrator's credentials, as a file that only its owner can read."""
+
+    path: str = Field(pattern=r"^~?/[^\x00\r\n]+$")
+    """The file: `~/.kube/prod`. It begins with `~/` or `/`."""
+    server: str | None = Field(default=None, pattern=r"^https://[^\s\"]+$")
+    """The API's URL as it is reached from there. Default: the endpoint."""
+
+
 class OperatingSystemSpec(FrozenModel):
     """What every node's system needs. Swap is always switched off."""
 
@@ -241,10 +252,9 @@ class ClusterSpec(FrozenModel):
     """Labels and taints by the name of the node or a glob: `{"w*": {labels: {disk: ssd}}}`. Several that
     match add up, the later one winning."""
     addons: tuple[AddonSpec, ...] = ()
-    """Applied in this order when all nodes are there."""
-    kubeconfig: str | None = None
-    """A file on the controller, relative to this document, that gets the administrator's kubeconfig (with the
-    mode 0600)."""
+    """Applied in this order when all nodes are there. What leaves the list is removed from the cluster."""
+    kubeconfig: KubeconfigSpec | None = None
+    """Where the administrator's kubeconfig is to be on the machine that runs kubexms. Default: nowhere."""
     operating_system: OperatingSystemSpec = OperatingSystemSpec()
     preflight: PreflightSpec = PreflightSpec()
 
