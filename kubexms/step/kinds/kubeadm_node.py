@@ -23,6 +23,7 @@ from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
 from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
 from kubexms.step.kinds._kubeadm.survey import Survey, question, read
+from kubexms.step.kinds._kubeadm.upgrading import Upgrader, number, upgrade
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -51,7 +52,9 @@ class KubeadmNodeSpec(StepArgs):
     role: Literal["control-plane", "worker"]
     """What the node is. Another role is a replacement."""
     version: str = Field(pattern=r"^v?1\.\d+\.\d+\S*$")
-    """The version of Kubernetes, which kubeadm on the host must have: "1.20.2"."""
+    """The version of Kubernetes, which kubeadm and the kubelet on the host must have: "1.20.2". Another one
+    is an upgrade: by kubeadm, which allows one minor version at a time, then the node is drained, its kubelet
+    started anew, and the node takes pods again unless a person had cordoned it."""
     endpoint: str = Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):\d{1,5}$")
     """Host and port of the API, which nodes join by: "k8s.example:6443"."""
     peers: tuple[str, ...] = Field(min_length=1)
@@ -76,6 +79,9 @@ class KubeadmNodeSpec(StepArgs):
         return self
 
 
+_FEEDS = {"node_name": ("node",), "role": ("role",), "version": ("version",)}
+
+
 class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
     """See `KubeadmNodeSpec`."""
 
@@ -83,8 +89,7 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
     spec: ClassVar[type[StepArgs]] = KubeadmNodeSpec
     identity: ClassVar[tuple[str, ...]] = ("node_name",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        name: {"node_name": ("node",), "role": ("role",)}.get(name, ())
-        for name in KubeadmNodeSpec.model_fields
+        name: _FEEDS.get(name, ()) for name in KubeadmNodeSpec.model_fields
     }
     example: ClassVar[str] = """\
 - name: node
@@ -116,6 +121,7 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             "status": "foreign" if _foreign(spec, found) else found.status,
             "role": found.found_role,
             "node": found.node or spec.node_name,
+            "version": found.version or spec.version.removeprefix("v"),
             "registered": found.status == "member" and not found.lost,
         }
         extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
@@ -126,14 +132,22 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         return Observation.present(attributes, extra)
 
     def desired(self, spec: KubeadmNodeSpec) -> Attributes | None:
-        return {"status": "member", "role": spec.role, "node": spec.node_name, "registered": True}
+        return {
+            "status": "member",
+            "role": spec.role,
+            "node": spec.node_name,
+            "version": spec.version.removeprefix("v"),
+            "registered": True,
+        }
 
     def replaces(self, spec: KubeadmNodeSpec, before: Observation, changed: frozenset[str]) -> bool:
-        """All but a node that the API has lost: kubeadm cannot go on where it was cut off."""
-        return bool(changed - {"registered"})
+        """All but another version and a node that the API has lost: a join cannot go on from the middle."""
+        return bool(changed - {"registered", "version"})
 
     def disruption(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Disruption:
         """A node that leaves is drained; with the last control plane the cluster is gone."""
+        if request.action is ActionKind.UPDATE and "version" in request.changed:
+            return Disruption.DRAIN
         if request.action not in (ActionKind.DELETE, ActionKind.REPLACE):
             return Disruption.NONE
         if request.before.attributes.get("status") == "partial":
@@ -155,6 +169,9 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
                 f"this host is a member of another cluster ({whose}), not of {spec.cluster} "
                 f"(https://{spec.endpoint}); if it may leave that one, run `kubeadm reset` there first"
             )
+        was = str(observation.attributes.get("version", ""))
+        if status == "member" and number(was) > number(spec.version):
+            return f"this node runs {was}, and Kubernetes does not go back to {spec.version}"
         if status == "broken":
             return (
                 "this host holds parts of a control plane, and files of it are missing: restore them, or run "
@@ -168,6 +185,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         """For the first control plane, and for a node that the API has lost; `run` decides about the rest."""
         if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
             return Action(_REGISTER.replace("NODE", quote(spec.node_name)))
+        if request.action is ActionKind.UPDATE:
+            return _upgrader(spec).configured()
         return _joiner(spec).init()
 
     def run(self, context: StepContext, spec: KubeadmNodeSpec, request: ChangeRequest) -> Outcome:
@@ -175,9 +194,15 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
             return context.exchange(self.action(spec, request))
         if spec.role == "worker":
-            return enter(context, _joiner(spec))
+            return self._bring_about(context, spec, request)
         with context.alone(f"{self.kind} {spec.cluster}"):  # etcd takes one change of its members at a time
+            return self._bring_about(context, spec, request)
+
+    @staticmethod
+    def _bring_about(context: StepContext, spec: KubeadmNodeSpec, request: ChangeRequest) -> Outcome:
+        if request.action is not ActionKind.UPDATE:
             return enter(context, _joiner(spec))
+        return upgrade(context, _upgrader(spec))
 
     def undo(self, spec: KubeadmNodeSpec, prior: Observation) -> Action | None:
         """Clears the host itself; one that was a member before is left as it is."""
@@ -223,6 +248,11 @@ def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
     if found.cluster:
         return found.cluster != spec.cluster
     return found.status == "member" and found.server != f"https://{spec.endpoint}"
+
+
+def _upgrader(spec: KubeadmNodeSpec) -> Upgrader:
+    version, drain = spec.version.removeprefix("v"), spec.drain_timeout
+    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain)
 
 
 def _joiner(spec: KubeadmNodeSpec) -> Joiner:

@@ -54,7 +54,7 @@ class Joiner:
         return Action(script, {"config": Payload(data=config, sensitive=True)}, timeout=KUBEADM_LIMIT)
 
     def _end(self) -> str:
-        return scripts.member(self.cluster, self.node, self.role)
+        return scripts.member(self.cluster, self.node, self.role, self.version)
 
 
 def enter(context: StepContext, joiner: Joiner) -> Outcome:

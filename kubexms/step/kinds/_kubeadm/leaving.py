@@ -13,7 +13,7 @@ from kubexms.step.kinds._kubeadm.peers import Council, Member, council, through
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
-_DRAIN = r"""
+DRAIN = r"""
 if ! said=$(admin get node "$node" -o name 2>&1); then
   case $said in *NotFound*) exit 0 ;; *) echo "$said" >&2; exit 1 ;; esac
 fi
@@ -68,7 +68,7 @@ esac
 def removal(node: str, drain: int) -> str:
     """On a control plane: a node drained if it works, out of etcd if it is in, and deleted."""
     head = f"node={quote(node)}\naddress=\nlimit={drain}\nown=$(sed -n s/^node=//p {OWN}/node)\n"
-    parts = (f"(\n{_DRAIN})\n", f"(\n{_UNMEMBER})\n")
+    parts = (f"(\n{DRAIN})\n", f"(\n{_UNMEMBER})\n")
     return head + _WORKS + '[ -z "$works" ] || ' + parts[0] + parts[1] + _DELETE
 
 
@@ -102,7 +102,7 @@ def leave(context: StepContext, leaver: Leaver) -> Outcome:
             _keeps_quorum(asked)
         if status == "member":
             context.progress(f"drained through {through_one.peer.host}, for at most {leaver.drain} s")
-            _have(through_one, leaver, _DRAIN, f"drain {leaver.node}", 60.0 + leaver.drain)
+            _have(through_one, leaver, DRAIN, f"drain {leaver.node}", 60.0 + leaver.drain)
         if leaver.plane:
             context.progress("taken out of etcd")
             _have(through_one, leaver, _UNMEMBER, f"take {leaver.node} out of etcd", 120.0)

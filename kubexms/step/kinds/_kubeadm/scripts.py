@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
-_BEGIN = r"""
+_CHECK = r"""
 own=OWN
 [ "$(id -u)" = 0 ] || { echo 'kubeadm needs root' >&2; exit 1; }
 for tool in kubeadm kubelet kubectl; do
@@ -13,6 +13,11 @@ for tool in kubeadm kubelet kubectl; do
 done
 have=$(kubeadm version -o short)
 [ "$have" = "$want" ] || { echo "kubeadm here is $have, and the cluster is to be $want" >&2; exit 1; }
+have=$(kubelet --version)
+[ "$have" = "Kubernetes $want" ] || { echo "the kubelet here is $have, and is to be $want" >&2; exit 1; }
+"""
+
+_MARK = r"""
 mkdir -p -m 0700 "$own"
 printf '%s\n' "$what" >"$own/unfinished"
 sync "$own/unfinished" 2>/dev/null || sync
@@ -31,7 +36,8 @@ trap ended EXIT
 """
 
 _MEMBER = r"""
-printf 'cluster=%s\nnode=%s\nrole=%s\n' "$cluster" "$node" "$role" >"$own/node.new"
+mkdir -p -m 0700 "$own"
+printf 'cluster=%s\nnode=%s\nrole=%s\nversion=%s\n' "$cluster" "$node" "$role" "$version" >"$own/node.new"
 mv -f "$own/node.new" "$own/node"
 sync "$own/node" 2>/dev/null || sync
 rm -f "$own/unfinished"
@@ -91,15 +97,21 @@ ROUTE_PROTOCOL = "75"
 """The mark (`proto`) of routes that this tool has made."""
 
 
+def check(version: str) -> str:
+    """The programs are of this version."""
+    wanted = "v" + version.removeprefix("v")
+    return f"{PATHS}want={quote(wanted)}\n" + _CHECK.replace("OWN", OWN)
+
+
 def begin(what: str, version: str) -> str:
     """Check what is needed, and mark that `what` has begun."""
-    wanted = "v" + version.removeprefix("v")
-    return f"{PATHS}what={quote(what)}\nwant={quote(wanted)}\n" + _BEGIN.replace("OWN", OWN)
+    return check(version) + f"what={quote(what)}\n" + _MARK
 
 
-def member(cluster: str, node: str, role: str) -> str:
+def member(cluster: str, node: str, role: str, version: str) -> str:
     """The host is a member: say whose, and that nothing is unfinished."""
     head = f"cluster={quote(cluster)}\nnode={quote(node)}\nrole={quote(role)}\n"
+    head += f"version={quote(version.removeprefix('v'))}\n"
     return head + _MEMBER + (_READY if role == "control-plane" else "")
 
 

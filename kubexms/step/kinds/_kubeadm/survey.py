@@ -47,6 +47,8 @@ done
 [ ! -e /var/lib/kubelet/config.yaml ] || say 'has kubelet configuration'
 if [ -e "$own/unfinished" ]; then say "unfinished $(head -n 1 "$own/unfinished")"; fi
 if [ -r "$own/node" ]; then t="$t$(sed -n 's/^\([a-z]*\)=/\1 /p' "$own/node")$nl"; fi
+m=/etc/kubernetes/manifests/kube-apiserver.yaml
+if [ -r "$m" ]; then say "image $(sed -n 's/^ *image: .*:v\([^:]*\)$/\1/p' "$m" | head -n 1)"; fi
 if [ -r /etc/kubernetes/kubelet.conf ]; then
   say "server $(sed -n 's/^ *server: *//p' /etc/kubernetes/kubelet.conf | head -n 1)"
 fi
@@ -60,9 +62,12 @@ fi
 _REGISTERED = r"""
 case $t in
 *'has kubelet.conf'*)
-  a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o name 2>&1)
+  a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o \
+    'jsonpath=v={.status.nodeInfo.kubeletVersion}' 2>&1)
   # an API that does not answer says nothing: it must not change what this host tells of itself
-  case $a in *NotFound*) say 'registered no' ;; *'unknown authority'*) say 'registered stranger' ;; esac ;;
+  case $a in *NotFound*) say 'registered no' ;; *'unknown authority'*) say 'registered stranger' ;; esac
+  # a node that was made by hand has no record of its version: its kubelet tells
+  case $t in *"${nl}version "*) ;; *) case $a in *v=v[0-9]*) say "kubelet ${a##*v=v}" ;; esac ;; esac ;;
 esac
 """
 
@@ -91,6 +96,8 @@ class Survey:
     """The API endpoint that the kubelet uses, as a URL."""
     ca: str = ""
     """Digest of the cluster's CA certificate: which cluster it is."""
+    version: str = ""
+    """What the node was made or brought to; without such a record what its kubelet or API server is."""
     lost: bool = False
     """The API says that it does not know the node."""
     ready: bool = False
@@ -171,6 +178,7 @@ def read(text: str) -> Survey:
         role=words.get("role", ""),
         server=words.get("server", ""),
         ca=words.get("ca", ""),
+        version=words.get("version", "") or words.get("kubelet", "") or words.get("image", ""),
         lost=words.get("registered") == "no",
         ready="ready" in words,
         stranger=words.get("registered") == "stranger",

@@ -1,0 +1,129 @@
+"""To another version: kubeadm first, then, with the pods elsewhere, the kubelet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kubexms.errors import StepError
+from kubexms.runtime.protocol import Action, Outcome
+from kubexms.step.contract import StepContext
+from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.leaving import DRAIN
+from kubexms.step.kinds._kubeadm.peers import Member, council, through
+from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
+from kubexms.step.shell import quote
+
+_CONTROL = r"""
+now=$(admin -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
+  sed -n 's/^kubernetesVersion: *//p')
+if [ "$now" = "$want" ]; then kubeadm upgrade node; else kubeadm upgrade apply --yes "$want"; fi
+"""
+
+_KUBELET = r"""
+systemctl daemon-reload
+systemctl restart kubelet
+n=0
+until [ "$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node "$node" -o \
+    'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' \
+    2>/dev/null)" = "$want True" ]; do
+  n=$((n + 1))
+  [ "$n" -lt 180 ] || { echo "the node is not ready with a kubelet $want within 180 s" >&2; exit 1; }
+  sleep 1
+done
+"""
+
+_CORDONED = r"""
+if [ "$(admin get node "$node" -o 'jsonpath={.spec.unschedulable}')" = true ]; then echo cordoned; fi
+"""
+
+_UNCORDON = 'admin uncordon "$node"\n'
+
+
+@dataclass(frozen=True)
+class Upgrader:
+    """What has to be known of a node whose version changes."""
+
+    cluster: str
+    node: str
+    role: str
+    version: str
+    peers: Sequence[str]
+    drain: int
+
+    def configured(self) -> Action:
+        """kubeadm's part: the control plane's static pods, the kubelet's configuration."""
+        control = ADMIN + _CONTROL if self.role == "control-plane" else "kubeadm upgrade node\n"
+        return Action(scripts.check(self.version) + control, timeout=900.0)
+
+
+def upgrade(context: StepContext, node: Upgrader) -> Outcome:
+    """Bring a member to another version; what was cut off is begun again where it was.
+
+    Raises `StepError` where no control plane is ready, or the node could not be drained: its kubelet
+    is then as it was.
+    """
+    plane = node.role == "control-plane"
+    compared = context.exchange(Action(":"), verify=False)
+    if not compared.acted:
+        return compared
+    asked = council(context, node.peers, first=not plane)
+    member = asked.ready[0] if asked.ready else None
+    if member is None and not plane:
+        raise StepError("no control plane is ready to drain this node", detail=asked.reasons())
+    context.progress(f"kubeadm upgrade to {node.version}")
+    head = scripts.check(node.version) + f"node={quote(node.node)}\n"
+    first = context.exchange(node.configured(), verify=False)
+    if first.timed_out or first.status != 0:
+        return first
+    cordoned = b"cordoned" in _ask(context, member, node, _CORDONED, "ask for the node", 60.0).stdout
+    ours = _ours(context)
+    if not cordoned:
+        context.exchange(Action(_mark("touch")), verify=False)
+    context.progress(f"drained for at most {node.drain} s, then a new kubelet")
+    try:
+        _ask(context, member, node, DRAIN, f"drain {node.node}", 60.0 + node.drain)
+    except StepError:
+        if ours:
+            _ask(context, member, node, _UNCORDON, f"uncordon {node.node}", 60.0)
+        context.exchange(Action(_mark("rm -f")), verify=False)
+        raise
+    last = context.exchange(Action(head + _KUBELET, timeout=300.0), verify=False)
+    if last.timed_out or last.status != 0:
+        return last
+    if ours or not cordoned:  # what a person cordoned stays so
+        _ask(context, member, node, _UNCORDON, f"uncordon {node.node}", 60.0)
+    end = head + _mark("rm -f") + scripts.member(node.cluster, node.node, node.role, node.version)
+    return context.exchange(Action(end, timeout=300.0))
+
+
+def _mark(verb: str) -> str:
+    return f"mkdir -p -m 0700 {OWN}\n{verb} {OWN}/cordoned\n"
+
+
+def _ours(context: StepContext) -> bool:
+    """Whether an earlier run, which was cut off, has cordoned the node."""
+    outcome = context.exchange(Action(f"[ ! -e {OWN}/cordoned ] || echo ours\n"), verify=False)
+    return b"ours" in outcome.stdout
+
+
+def _ask(
+    context: StepContext, member: Member | None, node: Upgrader, script: str, what: str, timeout: float
+) -> Outcome:
+    """Through another control plane, or, on the only one, by itself."""
+    text = f"{PATHS}{ADMIN}node={quote(node.node)}\nlimit={node.drain}\n{script}"
+    action = Action(text, timeout=timeout)
+    if member is not None:
+        return through(member, action, what)
+    outcome = context.exchange(action, verify=False)
+    if outcome.timed_out or outcome.status != 0:
+        said = (outcome.stderr or outcome.stdout).decode("utf-8", "replace").strip()
+        last = said.splitlines()[-1] if said else f"exit status {outcome.status}"
+        raise StepError(f"it could not {what}: {last[:300]}", detail=said[-4000:])
+    return outcome
+
+
+def number(version: str) -> tuple[int, ...]:
+    """A version's numbers, to compare by."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0].partition("+")[0]))
