@@ -12,9 +12,11 @@ from kubexms.spec.pipeline import StepSpec, TaskSpec
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
     manifests = step("manifests", "controlPlaneManifest", config=_config(plan))
+    days = plan.spec.certificates.renew_before_days
+    certificates = step("certificates", "certificate", renew_before_days=days)
     tasks = [
         task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()]),
-        task("components", [CONTROL_PLANE], [manifests]),
+        task("components", [CONTROL_PLANE], [manifests, certificates]),
     ]
     if plan.spec.kubeconfig is not None:
         given = plan.spec.kubeconfig

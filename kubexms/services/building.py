@@ -30,16 +30,17 @@ def built(project: Project, name: str | None = None) -> str:
     if not chosen:
         names = [item.document.name for item in every]
         raise ConfigError(f"there is no cluster '{name}'", detail=hint(str(name), names, "clusters"))
-    return "---\n".join(dump_yaml(document) for item in chosen for document in _documents(item))
+    return "---\n".join(text for item in chosen for text in documents_of(item))
 
 
-def _documents(item: Written) -> list[JsonValue]:
+def documents_of(item: Written) -> list[str]:
+    """The pipeline that a document was built into, and the inventory of the hosts that it lists itself."""
     kind, name = item.document.kind, item.document.name
     documents = [_document("Pipeline", name, item.spec)]
     inventory = kind.inventory(item.document.spec) if kind.inventory is not None else None
     if inventory is not None and inventory.hosts:
         documents.append(_document("Inventory", name, inventory))
-    return documents
+    return [dump_yaml(document) for document in documents]
 
 
 def _document(kind: str, name: str, spec: FrozenModel) -> JsonValue:

@@ -50,8 +50,8 @@ class KubeletSpec(FrozenModel):
     """The kubelet of every node."""
 
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise, and are taken in
-    when the cluster is made."""
+    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise. Taken in when
+    the cluster is made."""
     extra_args: Arguments = Field(default_factory=dict)
     """Flags without their dashes, for what the configuration has no field for."""
 
@@ -84,8 +84,8 @@ class EtcdSpec(FrozenModel):
     """etcd, one member on every control plane."""
 
     extra_args: Arguments = Field(default_factory=dict)
-    """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks. A member
-    takes them in when it joins."""
+    """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks. A
+    member takes them in when it joins."""
 
 
 class KubeProxySpec(FrozenModel):
@@ -191,6 +191,13 @@ class AddonSpec(FrozenModel):
     """A file of Kubernetes objects (YAML, several documents), relative to this document."""
 
 
+class CertificatesSpec(FrozenModel):
+    """The certificates of the control planes, which kubeadm makes for a year."""
+
+    renew_before_days: int = Field(default=30, ge=1, le=300)
+    """Renew those that end within so many days, at the next apply, one control plane at a time."""
+
+
 class KubeconfigSpec(FrozenModel):
     """The administrator's credentials, as a file that only its owner can read."""
 
@@ -253,6 +260,7 @@ class ClusterSpec(FrozenModel):
     match add up, the later one winning."""
     addons: tuple[AddonSpec, ...] = ()
     """Applied in this order when all nodes are there. What leaves the list is removed from the cluster."""
+    certificates: CertificatesSpec = CertificatesSpec()
     kubeconfig: KubeconfigSpec | None = None
     """Where the administrator's kubeconfig is to be on the machine that runs kubexms. Default: nowhere."""
     operating_system: OperatingSystemSpec = OperatingSystemSpec()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kubexms.config.project import LoadedProject
+from kubexms.config.template import TemplateEngine
+from kubexms.config.yaml import dump_yaml
+from kubexms.errors import ConfigError
+from kubexms.services.building import documents_of
 from kubexms.spec.base import Json
-from kubexms.spec.pipeline import PipelineSpec
+from kubexms.spec.pipeline import PipelineSpec, StepSpec
 from kubexms.step.registry import default_registry
-from tests.unit.builder.clusters import cluster, hosts, load
+from tests.unit.builder.clusters import cluster, golden, hosts, load, load_directory
 
 REGISTRY = default_registry(plugins=False)
 
@@ -60,3 +66,109 @@ def test_every_step_is_one_that_its_kind_takes(name: str, tmp_path: Path) -> Non
             for step in task.steps:
                 REGISTRY.check_args(step.kind, step.args)
     assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("name", ["balanced", "everything"])
+def test_addresses_are_public(name: str, tmp_path: Path) -> None:
+    """A rename here moves everybody's state: it needs a `moved` entry, and a line in the changelog."""
+    golden(f"addresses-{name}.txt", "\n".join(paths(built(tmp_path, name).pipeline)) + "\n")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_printed_does_the_same(name: str, tmp_path: Path) -> None:
+    before = built(tmp_path, name)
+    (tmp_path / "cluster.yaml").write_text("---\n".join(documents_of(before.built[0])))
+    after = load_directory(tmp_path)
+    assert after.pipeline.modules == before.pipeline.modules
+    assert after.inventory.hosts == before.inventory.hosts
+
+
+def test_a_further_node_renames_nothing(tmp_path: Path) -> None:
+    def tree(*, control_planes: int, workers: int) -> list[str]:
+        listed = hosts(control_planes, workers, 1)
+        return paths(load(tmp_path, cluster(hosts=listed)).pipeline)
+
+    assert tree(control_planes=1, workers=1) == tree(control_planes=3, workers=5)
+
+
+def test_a_further_control_plane_changes_no_configuration(tmp_path: Path) -> None:
+    """Else each API server would be restarted for its new neighbour."""
+
+    def configuration(control_planes: int) -> Json:
+        loaded = load(tmp_path, cluster(hosts=hosts(control_planes, 1, 1)))
+        return the_step(loaded, "demo-control-plane", "manifests").args["config"]
+
+    assert configuration(1) == configuration(3)
+
+
+def test_what_looks_like_a_template_is_none(tmp_path: Path) -> None:
+    kubernetes: Json = {
+        "version": "1.31.4",
+        "apiServer": {"extraArgs": {"service-account-issuer": "{{ x }}{% %}"}},
+    }
+    loaded = load(tmp_path, cluster(kubernetes=kubernetes))
+    config = the_step(loaded, "demo-control-plane", "node").args["config"]
+    rendered = TemplateEngine(tmp_path).render(
+        config, {"host": {"name": "007", "vars": {}, "address": "10.0.0.11"}}
+    )
+    documents = list(yaml.safe_load_all(str(rendered.value)))
+    assert documents[1]["apiServer"]["extraArgs"] == [
+        {"name": "service-account-issuer", "value": "{{ x }}{% %}"}
+    ]
+    assert documents[0]["nodeRegistration"]["name"] == "007"
+    assert documents[0]["localAPIEndpoint"]["advertiseAddress"] == "10.0.0.11"
+
+
+def test_labels_add_up_and_the_later_wins(tmp_path: Path) -> None:
+    nodes: Json = {"*": {"labels": {"site": "a", "tier": "x"}}, "w1": {"labels": {"tier": "y"}}}
+    step = the_step(load(tmp_path, cluster(nodes=nodes)), "demo-nodes", "node")
+    assert step.run_once
+    assert step.for_each == {
+        "cp1": {"labels": {"site": "a", "tier": "x"}, "taints": []},
+        "w1": {"labels": {"site": "a", "tier": "y"}, "taints": []},
+    }
+
+
+def test_the_load_balancer_serves_every_control_plane(tmp_path: Path) -> None:
+    loaded = load(tmp_path, cluster(hosts=hosts(3, 1, 1)))
+    content = str(the_step(loaded, "demo-endpoint", "config").args["content"])
+    servers = [line.split()[1:] for line in content.splitlines() if line.startswith("    server ")]
+    assert servers == [["cp1", "10.0.0.11:6443"], ["cp2", "10.0.0.12:6443"], ["cp3", "10.0.0.13:6443"]]
+    assert the_step(loaded, "demo-control-plane", "node").args["endpoint"] == "10.0.0.31:6443"
+
+
+def test_containerd_has_what_the_document_says(tmp_path: Path) -> None:
+    loaded = built(tmp_path, "everything")
+    found = tomllib.loads(str(the_step(loaded, "demo-runtime", "config").args["content"]))
+    assert found["version"] == 2
+    cri = found["plugins"]["io.containerd.grpc.v1.cri"]
+    assert cri["sandbox_image"] == "registry.example.com/pause:3.2"
+    assert cri["restrict_oom_score_adj"] is True
+    assert cri["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": True}
+    assert cri["registry"] == {"config_path": "/etc/containerd/certs.d"}
+
+
+def test_a_cluster_is_no_module(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/cluster.yaml").write_text(dump_yaml(cluster()))
+    outer: dict[str, Json] = {
+        "apiVersion": "kubexms.io/v1alpha1",
+        "kind": "Pipeline",
+        "metadata": {"name": "p"},
+        "spec": {"modules": [{"name": "m", "source": "./inner"}]},
+    }
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, outer)
+    assert caught.value.diagnostics[0].summary == "a Cluster is no part of a module"
+
+
+def the_step(loaded: LoadedProject, module: str, name: str) -> StepSpec:
+    [found] = [
+        step
+        for one in loaded.pipeline.modules
+        if one.name == module
+        for task in one.tasks
+        for step in task.steps
+        if step.name == name
+    ]
+    return found
