@@ -1,0 +1,347 @@
+"""How a node joins, leaves and changes its version: who is asked, in which order, and when it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from kubexms.errors import PeerFailed, StepError
+from kubexms.runtime.protocol import Action, Answer, Connection, Fragment, Outcome, Record
+from kubexms.step.contract import ActionKind, ChangeRequest, PeerContext
+from kubexms.step.kinds.kubeadm_node import KubeadmNodeExecutor, KubeadmNodeSpec
+from kubexms.step.observation import Observation
+
+KIND = KubeadmNodeExecutor()
+JOIN = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: JoinConfiguration\n"
+CONFIG = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"
+TOKEN, KEY = "abcdef.0123456789abcdef", "5" * 64
+MINTED = (
+    f"kubeadm join k8s.test:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:{'a' * 64}\n{KEY}\n"
+)
+
+PLANE = "\n".join(
+    f"has {name}"
+    for name in (
+        "kubelet.conf",
+        "admin.conf",
+        "pki/ca.crt",
+        "manifests/kube-apiserver.yaml",
+        "manifests/kube-controller-manager.yaml",
+        "manifests/kube-scheduler.yaml",
+    )
+)
+READY = f"{PLANE}\nserver https://k8s.test:6443\ncluster prod\nca one\nready\n"
+UNREADY = READY.replace("ready\n", "")
+
+
+def done(status: int = 0, stdout: str = "", stderr: str = "") -> Outcome:
+    return Outcome((), True, status, stdout.encode(), stderr.encode(), (), 0.0)
+
+
+@dataclass
+class Peer:
+    """A control plane that says what it is told to; `log` has who did what, in order."""
+
+    name: str
+    told: str | None
+    log: list[tuple[str, Action]]
+    fails: str = ""
+
+    @property
+    def host(self) -> str:
+        return self.name
+
+    def ask(self, fragment: Fragment) -> Answer:
+        if self.told is None:
+            raise PeerFailed(f"{self.name}: no route")
+        return Answer((Record(0, self.told.encode()),))
+
+    def exchange(self, action: Action) -> Outcome:
+        self.log.append((self.name, action))
+        if self.fails and self.fails in action.script:
+            return done(1, stderr="error: cannot evict: a budget forbids it")
+        return done(stdout=MINTED if "token create" in action.script else "")
+
+
+@dataclass
+class Host:
+    """The step's own host."""
+
+    own: str
+    peers: Mapping[str, str | None]
+    status: str = "absent"
+    fails: str = ""
+    says: Callable[[Action], Outcome] = lambda action: done()
+    log: list[tuple[str, Action]] = field(default_factory=list)
+    alone_in: list[str] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        return self.own
+
+    @property
+    def connection(self) -> Connection:
+        return cast(Connection, self)
+
+    def peer(self, host: str) -> PeerContext:
+        if host not in self.peers:
+            raise PeerFailed(f"{host} is not in the inventory")
+        return Peer(host, self.peers[host], self.log, self.fails)
+
+    def exchange(self, action: Action, *, verify: bool = True) -> Outcome:
+        self.log.append((self.own, action))
+        return self.says(action)
+
+    def observe(self) -> Observation:
+        return Observation.present({"status": self.status})
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        self.alone_in.append(what)
+        return nullcontext()
+
+    def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def progress(self, message: str) -> None:
+        pass
+
+    def did(self, *what: str) -> list[str]:
+        """Who did which of these, in order."""
+        return [f"{who} {word}" for who, action in self.log for word in what if word in action.script]
+
+
+def spec(name: str, role: str, *peers: str, **more: Any) -> KubeadmNodeSpec:
+    return KubeadmNodeSpec.from_json(
+        {
+            "cluster": "prod",
+            "nodeName": name,
+            "role": role,
+            "version": "1.20.2",
+            "endpoint": "k8s.test:6443",
+            "peers": list(peers),
+            "config": CONFIG if role == "control-plane" else "",
+            "joinConfig": JOIN,
+            **more,
+        }
+    )
+
+
+def plane(name: str, *peers: str, **more: Any) -> KubeadmNodeSpec:
+    return spec(name, "control-plane", *peers, **more)
+
+
+def join(host: Host, node: KubeadmNodeSpec) -> Outcome:
+    return KIND.run(host, node, ChangeRequest(ActionKind.CREATE, Observation.absent()))
+
+
+def leave(host: Host, node: KubeadmNodeSpec) -> Outcome:
+    return KIND.run_undo(host, node, Observation.absent())
+
+
+# joining ----------------------------------------------------------------------------------
+def test_the_first_one_begins_if_all_others_are_absent() -> None:
+    host = Host("cp1", {"cp2": "", "cp3": ""})
+    join(host, plane("cp1", "cp1", "cp2", "cp3"))
+    assert host.did("kubeadm init", "kubeadm join") == ["cp1 kubeadm init"]
+    assert host.alone_in == ["kubeadmNode prod"]
+
+
+@pytest.mark.parametrize(
+    ("peers", "why"),
+    [
+        ({"cp2": "", "cp3": None}, "cp3: cp3: no route"),
+        ({"cp2": UNREADY, "cp3": ""}, "cp2 is a member, but its API server is not ready"),
+        ({"cp2": "has pki/ca.crt\nunfinished join\n", "cp3": ""}, "cp2 is only partly a member"),
+        ({"cp2": "has etcd data\n", "cp3": ""}, "cp2 is only partly a member"),
+    ],
+)
+def test_a_second_cluster_is_never_begun(peers: dict[str, str | None], why: str) -> None:
+    host = Host("cp1", peers)
+    with pytest.raises(StepError, match="not all of them are known to be absent") as caught:
+        join(host, plane("cp1", "cp1", "cp2", "cp3"))
+    assert why in caught.value.detail
+    assert not host.log
+
+
+def test_only_the_first_one_begins() -> None:
+    for node in (plane("cp2", "cp1", "cp2"), spec("w1", "worker", "cp1")):
+        host = Host(node.node_name, {"cp1": ""})
+        with pytest.raises(StepError, match="no cluster to join yet"):
+            join(host, node)
+        assert not host.log
+
+
+def test_a_reordered_list_joins_what_there_is() -> None:
+    host = Host("cp0", {"cp1": READY})
+    join(host, plane("cp0", "cp0", "cp1"))
+    assert host.did("kubeadm init --config", "kubeadm join") == ["cp0 kubeadm join"]
+
+
+def test_secrets_of_a_join_are_in_payloads_alone_and_revoked() -> None:
+    host = Host("cp2", {"cp1": READY}, says=lambda action: done(stdout=f"joined with {TOKEN} and {KEY}"))
+    outcome = join(host, plane("cp2", "cp1", "cp2"))
+    assert outcome.stdout == b"joined with (hidden) and (hidden)"
+    for _, action in host.log:
+        assert TOKEN not in action.script
+        assert KEY not in action.script
+    (joined,) = [action for who, action in host.log if who == "cp2"]
+    payload = joined.payloads["config"]
+    assert payload.sensitive
+    document = yaml.safe_load(payload.data or b"")
+    assert document["controlPlane"]["certificateKey"] == KEY
+    discovery = document["discovery"]["bootstrapToken"]
+    assert discovery == {
+        "apiServerEndpoint": "k8s.test:6443",
+        "token": TOKEN,
+        "caCertHashes": ["sha256:" + "a" * 64],
+    }
+    assert host.did("token create", "upload-certs", "kubeadm join", "token delete abcdef") == [
+        "cp1 token create",
+        "cp1 upload-certs",
+        "cp2 kubeadm join",
+        "cp1 token delete abcdef",
+    ]
+
+
+def test_a_worker_asks_no_further_than_it_must_and_gets_no_key() -> None:
+    host = Host("w1", {"cp1": None, "cp2": READY, "cp3": None})
+    join(host, spec("w1", "worker", "cp1", "cp2", "cp3"))
+    (joined,) = [action for who, action in host.log if who == "w1"]
+    assert "controlPlane" not in yaml.safe_load(joined.payloads["config"].data or b"")
+    assert host.did("token create", "upload-certs") == ["cp2 token create"]
+    assert not host.alone_in
+
+
+def test_control_planes_of_two_clusters_are_refused() -> None:
+    host = Host("cp3", {"cp1": READY, "cp2": READY.replace("ca one", "ca two")})
+    with pytest.raises(StepError, match="cp1, cp2 are members of different clusters"):
+        join(host, plane("cp3", "cp1", "cp2", "cp3"))
+
+
+# leaving ----------------------------------------------------------------------------------
+STEPS = ("admin drain", "member remove", "kubeadm reset", "admin delete node")
+
+
+def test_a_worker_leaves_in_order() -> None:
+    host = Host("w1", {"cp1": READY}, "member")
+    leave(host, spec("w1", "worker", "cp1"))
+    assert host.did(*STEPS) == ["cp1 admin drain", "w1 kubeadm reset", "cp1 admin delete node"]
+
+
+def test_a_control_plane_leaves_etcd_first() -> None:
+    host = Host("cp2", {"cp1": READY}, "member")
+    leave(host, plane("cp2", "cp1", "cp2"))
+    assert host.did(*STEPS) == [
+        "cp1 admin drain",
+        "cp1 member remove",
+        "cp2 kubeadm reset",
+        "cp1 admin delete node",
+    ]
+
+
+def test_a_budget_that_forbids_it_leaves_the_node_as_it_is() -> None:
+    host = Host("w1", {"cp1": READY}, "member", fails="admin drain")
+    with pytest.raises(StepError, match="cp1 could not drain w1: error: cannot evict"):
+        leave(host, spec("w1", "worker", "cp1"))
+    assert host.did("kubeadm reset") == []
+
+
+def test_a_quorum_is_kept() -> None:
+    host = Host("cp3", {"cp1": READY, "cp2": UNREADY}, "member")
+    with pytest.raises(StepError, match="1 of 2 would be ready; etcd needs 2"):
+        leave(host, plane("cp3", "cp1", "cp2", "cp3"))
+    assert host.did(*STEPS) == []
+
+
+def test_the_last_one_needs_nobody() -> None:
+    for peers in ({"cp2": ""}, {}):  # absent, and out of the inventory
+        host = Host("cp1", peers, "member")
+        leave(host, plane("cp1", "cp1", "cp2"))
+        assert host.did(*STEPS) == ["cp1 kubeadm reset"]
+
+
+def test_nobody_leaves_while_the_others_are_silent() -> None:
+    for node in (plane("cp1", "cp1", "cp2"), spec("w1", "worker", "cp2")):
+        host = Host(node.node_name, {"cp2": None}, "member")
+        with pytest.raises(StepError, match="no control plane is ready") as caught:
+            leave(host, node)
+        assert "no route" in caught.value.detail
+        assert host.did(*STEPS) == []
+
+
+def test_half_of_a_worker_is_cleared_by_itself() -> None:
+    host = Host("w1", {"cp1": None}, "partial")
+    leave(host, spec("w1", "worker", "cp1"))
+    assert host.did(*STEPS) == ["w1 kubeadm reset"]
+
+
+# another version --------------------------------------------------------------------------
+def upgrade(host: Host, node: KubeadmNodeSpec) -> Outcome:
+    before = Observation.present({"status": "member", "version": "1.20.2"})
+    return KIND.run(host, node, ChangeRequest(ActionKind.UPDATE, before, frozenset({"version"})))
+
+
+WAYS = ("kubeadm upgrade", "admin drain", "restart kubelet", 'admin uncordon "$node"\n', "version=1.20.3")
+
+
+def test_kubeadm_then_the_kubelet_then_pods_again() -> None:
+    host = Host("w1", {"cp1": READY}, "member")
+    upgrade(host, spec("w1", "worker", "cp1", version="1.20.3"))
+    assert [step for step in host.did(*WAYS) if "\n" not in step] == [
+        "w1 kubeadm upgrade",
+        "cp1 admin drain",
+        "w1 restart kubelet",
+        "w1 version=1.20.3",
+    ]
+    assert host.log[-2][0] == "cp1"
+    assert host.log[-2][1].script.endswith('admin uncordon "$node"\n')
+
+
+def test_what_a_person_cordoned_stays_so() -> None:
+    host = Host(
+        "cp1",
+        {},
+        "member",
+        says=lambda action: done(stdout="cordoned" if "echo cordoned" in action.script else ""),
+    )
+    upgrade(host, plane("cp1", "cp1", version="1.20.3"))
+    assert not [action for _, action in host.log if action.script.endswith('admin uncordon "$node"\n')]
+    assert host.did("upgrade apply") == ["cp1 upgrade apply"]
+
+
+def test_what_was_cut_off_after_cordoning_is_uncordoned() -> None:
+    def says(action: Action) -> Outcome:
+        return done(
+            stdout="cordoned"
+            if "echo cordoned" in action.script
+            else "ours"
+            if "echo ours" in action.script
+            else ""
+        )
+
+    host = Host("cp1", {}, "member", says=says)
+    upgrade(host, plane("cp1", "cp1", version="1.20.3"))
+    assert [who for who, action in host.log if action.script.endswith('admin uncordon "$node"\n')] == ["cp1"]
+
+
+def test_a_node_that_cannot_be_drained_keeps_its_kubelet() -> None:
+    host = Host("w1", {"cp1": READY}, "member", fails="admin drain")
+    with pytest.raises(StepError, match="could not drain w1"):
+        upgrade(host, spec("w1", "worker", "cp1", version="1.20.3"))
+    assert host.did("restart kubelet") == []
+    assert "rm -f" in host.log[-1][1].script
+
+
+def test_a_worker_waits_for_a_control_plane() -> None:
+    host = Host("w1", {"cp1": UNREADY}, "member")
+    with pytest.raises(StepError, match="no control plane is ready to drain"):
+        upgrade(host, spec("w1", "worker", "cp1", version="1.20.3"))
+    assert host.did(*WAYS) == []
