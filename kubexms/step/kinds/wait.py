@@ -138,6 +138,9 @@ class WaitExecutor(StepExecutor[WaitSpec]):
             context.progress(f"waiting for {_target(spec)} ({waited:.0f} s of {spec.limit:g} s)")
             context.sleep(min(spec.interval, spec.limit - waited))
 
+    def summary(self, spec: WaitSpec) -> str:
+        return (spec.command or "").strip().split("\n")[0] or _target(spec)
+
     def owns(self, spec: WaitSpec) -> bool:
         return False
 
