@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kubexms.executor.entries import adopted_entry, resolved_entry
 from kubexms.plan.conceal import Concealer
+from kubexms.plan.former import about_another
 from kubexms.plan.model import Plan
 from kubexms.plan.planner import Planned
 from kubexms.plan.working import HostWork, PlannedStep
@@ -50,6 +51,8 @@ def adoptions(planned: Planned, selected: set[str], *, run: str, first_order: in
                 continue
             previous = step.entry
             if previous is not None and previous.machine_id and machine and previous.machine_id != machine:
+                previous = None
+            if previous is not None and about_another(previous, step.instance.rendered):
                 previous = None
             if (
                 previous is not None

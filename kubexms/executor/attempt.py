@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from kubexms.executor.outcome import Scrubber
 from kubexms.plan.compare import Comparison
+from kubexms.plan.former import about_another
 from kubexms.plan.model import Reason
 from kubexms.plan.questions import Seen
 from kubexms.plan.rendered import Instance, Rendered
@@ -54,8 +55,10 @@ class Attempt:
     scrub: Scrubber = field(default_factory=lambda: Scrubber(()))
 
     def valid_entry(self) -> StepState | None:
-        """The state's entry unless the host was reinstalled since."""
+        """The state's entry, unless the host was reinstalled since or the step is about another object."""
         entry = None if self.parted else self.planned.entry
+        if entry is not None and self.instance is not None and about_another(entry, self.rendered):
+            return None
         machine = self.host.machine_id
         if entry is not None and entry.machine_id and machine and entry.machine_id != machine:
             return None

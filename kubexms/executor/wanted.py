@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubexms.plan.compare import Comparison, compare
+from kubexms.plan.former import about_another
 from kubexms.plan.rendered import Rendered
 from kubexms.plan.working import PlannedStep
 from kubexms.step.contract import ActionKind, ChangeRequest
@@ -46,5 +47,7 @@ def worse(found: Comparison, planned: PlannedStep) -> bool:
 def request_for(planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:
     """What a kind is told to do."""
     entry = planned.entry
-    prior = entry.prior if entry is not None and planned.former is None else None
+    if entry is not None and (planned.former or about_another(entry, planned.instance.rendered)):
+        entry = None
+    prior = entry.prior if entry is not None else None
     return ChangeRequest(found.action, before, frozenset(found.changed), planned.change.triggered_by, prior)

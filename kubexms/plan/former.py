@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubexms.plan.recorded import recorded_instance
-from kubexms.plan.rendered import Instance
+from kubexms.plan.rendered import Instance, Rendered
 from kubexms.state.model import StepState
 from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
@@ -34,3 +34,16 @@ def former_of(
         return None
     prior = entry.prior or Observation.absent()
     return former if former.rendered.executor.undo(former.rendered.spec, prior) is not None else None
+
+
+def about_another(entry: StepState, rendered: Rendered) -> bool:
+    """Whether an entry tells of another object than the step's, of a kind that leaves that one alone.
+
+    What was there before kubexms is then not known of this one: a user that was there must not go with
+    the step because another user was made by it.
+    """
+    names = rendered.executor.identity
+    if rendered.executor.parts or rendered.unknown_identity is not None or len(names) != 1:
+        return False
+    names_one = isinstance(getattr(rendered.spec, names[0]), str)
+    return names_one and entry.object_id not in ("", rendered.object_id)
