@@ -11,14 +11,15 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
     """The version, the networks and the endpoint, as the files say that kubeadm has written."""
+    minor = ".".join(map(str, plan.version.release))
     manager, network = f"{MANIFESTS}/kube-controller-manager.yaml", plan.spec.network
     return [
         _says(
             "version",
             f"{MANIFESTS}/kube-apiserver.yaml",
-            f"kube-apiserver:v{plan.version}",
-            f"this control plane does not run Kubernetes {plan.version}, and kubexms cannot upgrade it "
-            "yet: put the version back",
+            f"kube-apiserver:v{minor}.[0-9]*",
+            f"this control plane does not run Kubernetes {minor}; kubexms upgrades within a minor version "
+            "only: put the version back",
         ),
         _says("pods", manager, f"--cluster-cidr={network.pod_cidr}", _moved("network.podCidr")),
         _says(

@@ -105,11 +105,11 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
                 content=KUBELET_DROP_IN,
             )
         )
-        sources += ["kubelet", "kubelet-unit", "kubelet-kubeadm"]
+        # not the program: a new one is started by the node's membership, when its pods are elsewhere
+        sources += ["kubelet-unit", "kubelet-kubeadm"]
     else:
         names = [f"{name}={plan.version}*" for name in ("kubeadm", "kubelet", "kubectl")]
-        steps = [step("packages", "package", packages=names, hold=True, allow_downgrade=False)]
-        sources.append("packages")
+        steps = [step("packages", "package", packages=names, hold=True)]
     steps.append(
         step(
             "kubelet-arguments",

@@ -60,7 +60,7 @@ class KubernetesSpec(FrozenModel):
     """Which Kubernetes, and how its parts are set up."""
 
     version: str = Field(pattern=r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$")
-    """The exact version, quoted: `"1.31.4"`. The version of a cluster that is there cannot change yet."""
+    """The exact version, quoted: `"1.31.4"`. Another one of the same minor version is an upgrade."""
     source: Source | None = None
     """Where kubeadm, kubelet, kubectl and the images come from: `artifacts`, the directory that is named in
     `artifacts`, or `packages`, repositories that the hosts know already (images are then pulled). Default:

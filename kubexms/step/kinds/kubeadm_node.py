@@ -193,9 +193,10 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         """Ask the control planes, then begin the cluster or join it."""
         if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
             return context.exchange(self.action(spec, request))
-        if spec.role == "worker":
+        if spec.role == "worker" and request.action is not ActionKind.UPDATE:
             return self._bring_about(context, spec, request)
-        with context.alone(f"{self.kind} {spec.cluster}"):  # etcd takes one change of its members at a time
+        # etcd takes one change of its members at a time, and the pods of a node that is drained need another
+        with context.alone(f"{self.kind} {spec.cluster}"):
             return self._bring_about(context, spec, request)
 
     @staticmethod
