@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,16 +146,18 @@ def host(fleet: Fleet) -> Host:
 
 @pytest.fixture
 def project(tmp_path: Path, fleet: Fleet, host: Host) -> ProjectDirectory:
-    import io
-    import tarfile
+    assets(tmp_path)
+    return ProjectDirectory(tmp_path, fleet, [host])
 
-    (tmp_path / "blob.bin").write_bytes(bytes([1, 2, 3, 4]))
-    with tarfile.open(tmp_path / "tree.tar.gz", "w:gz") as archive:
+
+def assets(directory: Path) -> None:
+    """The controller's files that cases name."""
+    (directory / "blob.bin").write_bytes(bytes([1, 2, 3, 4]))
+    with tarfile.open(directory / "tree.tar.gz", "w:gz") as archive:
         for name in ("a", "sub/b"):
             entry = tarfile.TarInfo(name)
             entry.size = 5
             archive.addfile(entry, io.BytesIO(b"hello"))
-    return ProjectDirectory(tmp_path, fleet, [host])
 
 
 # what comes and goes on any running host, and what these tests' own set-up leaves
