@@ -21,6 +21,7 @@ from kubexms.plan.model import (
 from kubexms.plan.order import order_of
 from kubexms.plan.planner import Planned
 from kubexms.plan.working import HostWork
+from kubexms.runtime.facts import MEASURED
 from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.pipeline import Hooks
 from kubexms.state.digest import digest
@@ -83,7 +84,7 @@ def host_report(work: HostWork) -> HostReport:
         rounds=answer.rounds,
         guard=answer.guard,
         machine_id=str(answer.facts.get("machine_id", "")),
-        facts_digest=digest(answer.facts),
+        facts_digest=digest({name: value for name, value in answer.facts.items() if name not in MEASURED}),
         roles=work.host.roles,
     )
 

@@ -32,6 +32,9 @@ from kubexms.runtime.quoting import shell_source
 VOLATILE: Final = frozenset({"time"})
 """Facts that differ at every look: never compared, never stored."""
 
+MEASURED: Final = frozenset({"clock_skew"})
+"""Facts that are estimates: two looks at an unchanged host may tell them a little differently."""
+
 FACTS: Final = Fragment(shell_source("facts.sh"), timeout=20.0)
 
 _ARCH: Final = {

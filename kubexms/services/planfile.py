@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from kubexms.errors import PlanDamaged, PlanError
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import FORMAT_VERSION, Plan
+from kubexms.spec.address import Address
 from kubexms.state.digest import canonical_json
 
 MAGIC = "kubexms.io/plan"
@@ -59,6 +60,8 @@ def read_plan(path: Path) -> Plan:
         )
     try:
         plan = Plan.from_json(document.get("plan"))
+        for change in (*plan.changes, *plan.drift):
+            Address.parse(change.address)
         digest = plan_digest(plan)
         written = _encoded(plan, digest)
     except (ValidationError, ValueError, TypeError, RecursionError) as error:

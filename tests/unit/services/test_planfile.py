@@ -156,3 +156,11 @@ def test_a_missing_file_and_an_unwritable_directory_are_said(tmp_path: Path) -> 
         read_plan(tmp_path / "none")
     with pytest.raises(PlanError, match="cannot write"):
         write_plan(PLAN, tmp_path / "none" / "p")
+
+
+@pytest.mark.parametrize("part", ["changes", "drift"])
+def test_an_address_that_is_none_is_refused_whatever_the_digest(tmp_path: Path, part: str) -> None:
+    change = PLAN.changes[0].model_copy(update={"address": "nowhere"})
+    write_plan(PLAN.model_copy(update={part: (change,)}), tmp_path / "p")
+    with pytest.raises(PlanDamaged, match="not a plan"):
+        read_plan(tmp_path / "p")
