@@ -40,7 +40,8 @@ class ManifestSpec(StepArgs):
     def _one_origin(self) -> Self:
         if (self.manifest is None) == (self.source is None):
             raise PydanticCustomError("manifest_origin", "give either 'manifest' or 'source'")
-        if self.manifest is not None and not list(_objects(self.manifest)):
+        there = isinstance(self.source, Asset) and Path(self.source.path).is_file()
+        if (self.manifest is not None or there) and not list(_objects(_text(self))):
             raise PydanticCustomError("manifest_empty", "the manifest holds no object")
         return self
 
@@ -113,8 +114,10 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
         return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
 
     def object_id(self, spec: ManifestSpec) -> str:
-        """Which objects, whatever they are to be."""
-        names = sorted(shown for shown, _ in _objects(_text(spec)))
+        """Which objects, whatever they are to be; for a file of the controller, which file."""
+        names = sorted(shown for shown, _ in _objects(spec.manifest or ""))
+        if spec.source is not None:
+            names = [spec.source.path if isinstance(spec.source, Asset) else spec.source]
         return hashlib.sha256(json.dumps([self.kind, names]).encode()).hexdigest()[:32]
 
 
