@@ -41,6 +41,9 @@ class PodNetworkSpec(StepArgs):
     nodes there are, is read from the API with the node's own credentials. When one comes or goes, every
     node has something to do, and the plan names those to which the route is missing. A route to a node that
     has gone leads nowhere and does no harm: it goes with the next change.
+
+    API servers from 1.32 on let a node read itself alone: there the group `system:nodes` needs the
+    right to list nodes (a ClusterRole and its binding, as a `manifest`).
     """
 
     node_name: NodeName
