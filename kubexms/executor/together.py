@@ -79,6 +79,7 @@ class StepsTogether:
         if (
             change.action not in (ActionKind.CREATE, ActionKind.UPDATE)
             or change.triggered_by
+            or planned.former is not None
             or removes(planned)
             or rendered.unknown
             or step.timeout is not None

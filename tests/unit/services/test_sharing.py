@@ -230,6 +230,16 @@ def test_steps_that_cannot_share_do_not(here: Here) -> None:
     assert ran.results["m/t/d@here"].action == ActionKind.DELETE
 
 
+def test_steps_that_are_about_other_files_now_do_not_share(here: Here) -> None:
+    steps = [here.file(name) for name in "ab"]
+    here.steps(*steps)
+    assert here.apply().together
+    here.steps(*({**step, "path": f"{step['path']}-moved"} for step in steps))
+    assert here.apply().statuses == ["ok", "ok"]
+    assert here.texts() == {"a-moved": "new\n", "b-moved": "new\n"}
+    assert here.is_right()
+
+
 def test_directories_and_what_is_in_them(here: Here) -> None:
     names = ("x", "x/y", "x/y/z", "w/v")
     here.steps(
