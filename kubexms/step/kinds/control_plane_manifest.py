@@ -43,7 +43,7 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
     kind: ClassVar[str] = "controlPlaneManifest"
     spec: ClassVar[type[StepArgs]] = ControlPlaneManifestSpec
     identity: ClassVar[tuple[str, ...]] = ()
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": COMPONENTS}
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": (*COMPONENTS, "content")}
     can_undo: ClassVar[bool] = False
     example: ClassVar[str] = """\
 - name: static-pods

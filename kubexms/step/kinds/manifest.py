@@ -52,7 +52,10 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
     kind: ClassVar[str] = "manifest"
     spec: ClassVar[type[StepArgs]] = ManifestSpec
     identity: ClassVar[tuple[str, ...]] = ("manifest", "source")
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"manifest": ("objects",), "source": ("objects",)}
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "manifest": ("objects", "content"),  # a text that was made of secrets shows no lines either
+        "source": ("objects",),
+    }
     example: ClassVar[str] = """\
 - name: quota
   kind: manifest
