@@ -9,8 +9,9 @@ What there is to measure (`--only`, repeatable; default: all):
   drift        kubexms drift with 100 steps on 30 hosts; the floor
   controller   a plan of 100, 300 and 1000 hosts with 100 steps each, answered by a script: no hosts
   formats      showing a saved plan of ten thousand changes, in every format: no hosts
+  start        `kubexms version` beside an import of click: no hosts
 
-All but the last two need root on Linux: hosts are booted on this machine and taken down again. For example:
+All but the last three need root on Linux: hosts are booted on this machine and taken down again. For example:
 
   python -m benchmarks --only plan --hosts 1 --quick
   python -m benchmarks --only controller
@@ -30,10 +31,11 @@ from benchmarks.formats import show
 from benchmarks.measure import RunFailed, Sample, median, sample
 from benchmarks.report import Report, seconds, size, targets
 from benchmarks.scaling import by_hosts, by_steps
+from benchmarks.starting import starting
 from benchmarks.workload import QUICK, STANDARD
 from tests.e2e.testbed import Fleet, missing
 
-WITHOUT_HOSTS = ("controller", "formats")
+WITHOUT_HOSTS = ("controller", "formats", "start")
 ALL = (*PARTS, "steps", "hosts", "drift", *WITHOUT_HOSTS)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -75,6 +77,8 @@ def main() -> int:
         if "formats" in parts:
             hosts, steps = (10, 10) if options.quick else (100, 100)
             show(report, hosts, steps, 1 if options.quick else options.rounds, _say)
+        if "start" in parts:
+            starting(report, 1 if options.quick else 10, _say)
     except (RunFailed, RuntimeError, TimeoutError, FileNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -18,6 +18,7 @@ TIMES = (
     ("First apply on 1 host, Ansible", "apply ansible 1", "apply kubexms 1", 60),
 )
 OF_THE_FLOOR = 1.5
+OF_CLICK = 2
 GIBIBYTES = 1.5
 STEADY = 1.5
 """How much more processor time a step and host may take among a thousand hosts than among a hundred."""
@@ -40,6 +41,9 @@ def judged(measured: Measured) -> Iterator[Judged]:
             more = "more than " if slow.stopped else ""
             yield (f"{name} : kubexms", f"at least {aim}", f"{more}{found:.1f}", found >= aim)
     yield from _controller(measured.values)
+    found = measured.values.get("start")
+    if found is not None:
+        yield ("`kubexms version` : `import click`", f"at most {OF_CLICK}", f"{found:.2f}", found <= OF_CLICK)
 
 
 def _floor(values: Mapping[str, float]) -> Iterator[Judged]:
