@@ -1,0 +1,54 @@
+"""The configurations for kubeadm 1.20 are what the real one takes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kubexms.config.artifacts import load_artifacts
+from tests.e2e.cluster import supply
+from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.testbed import Host
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+GOLDEN = Path(__file__).parents[2] / "unit/builder/golden/kubeadm-1.20.2.yaml"
+
+
+@pytest.fixture(scope="module")
+def host(cluster_hosts: ClusterHosts, artifacts: Path) -> Host:
+    """A bare host with kubeadm and the configuration for it."""
+    [made] = cluster_hosts(1)
+    found = load_artifacts(artifacts)
+    kubeadm = found.find("kubeadm", arch="amd64", version=supply.VERSION)
+    assert kubeadm is not None
+    shutil.copy(found.path(kubeadm), f"/proc/{made.init}/root/usr/local/bin/kubeadm")
+    made.run("chmod +x /usr/local/bin/kubeadm", check=True)
+    text = GOLDEN.read_text().replace("__KUBEXMS_NODE_NAME__", made.name)
+    text = text.replace("__KUBEXMS_NODE_ADDRESS__", made.address)
+    # the last two documents are for joining
+    made.run("cat >/root/init.yaml", stdin="---\n".join(text.split("---\n")[:4]), check=True)
+    return made
+
+
+def test_it_names_the_images_of_the_configuration(host: Host) -> None:
+    done = host.run("kubeadm config images list --config /root/init.yaml", check=True)
+    assert "registry.example.com/k8s/kube-apiserver:v1.20.2" in done.stdout.split()
+    assert "registry.example.com/k8s/pause:3.2" in done.stdout.split(), (
+        "the pause image that kubexms configures"
+    )
+    assert "unknown field" not in done.stderr
+
+
+def test_it_would_make_a_cluster_of_it(host: Host) -> None:
+    command = "kubeadm init --dry-run --ignore-preflight-errors=all --config /root/init.yaml"
+    done = host.run(command, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "unknown field" not in done.stderr
+    names = next(line for line in done.stdout.splitlines() if "apiserver serving cert" in line)
+    for name in ("k8s.example.com", "api.example.com", "10.0.0.31", host.name, host.address):
+        assert name in names
+    for told in ("--audit-log-maxage=30", "--node-cidr-mask-size=25", "heartbeat-interval:", "maxPods: 60"):
+        assert told in done.stdout
