@@ -108,7 +108,8 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
         # not the program: a new one is started by the node's membership, when its pods are elsewhere
         sources += ["kubelet-unit", "kubelet-kubeadm"]
     else:
-        names = [f"{name}={plan.version}*" for name in ("kubeadm", "kubelet", "kubectl")]
+        # without a revision: the one that the repository has, 1.31.4-1.1 for instance
+        names = [f"{name}={plan.version}" for name in ("kubeadm", "kubelet", "kubectl")]
         steps = [step("packages", "package", packages=names, hold=True)]
     steps.append(
         step(
