@@ -234,7 +234,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
 _REGISTER = """\
 systemctl restart kubelet
 n=0
-until kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE >/dev/null 2>&1; do
+until kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s \
+    get node NODE >/dev/null 2>&1; do
     n=$((n + 1))
     [ "$n" -lt 60 ] || break
     sleep 1

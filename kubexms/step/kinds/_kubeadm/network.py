@@ -22,7 +22,7 @@ nl='
 # nodes: NAME|PART OF THE PODS' NETWORK|ADDRESS of each node
 nodes() {
   a='{.status.addresses[?(@.type=="InternalIP")].address}'
-  kubectl --kubeconfig "$kubelet" --request-timeout=10s get nodes -o \
+  kubectl --cache-dir /dev/null/no --kubeconfig "$kubelet" --request-timeout=10s get nodes -o \
     "jsonpath={range .items[*]}{.metadata.name}|{.spec.podCIDR}|$a$nl{end}"
 }
 routes() { ip "$family" route show proto PROTO | sed -n 's/^\([^ ]*\) via \([^ ]*\).*/\1 via \2/p'; }

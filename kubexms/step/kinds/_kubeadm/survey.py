@@ -20,11 +20,12 @@ PATHS = "PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin\nexport PATH\
 """Shells of services and of sudo may not know where kubeadm is put."""
 
 ADMIN = r"""
-# admin ARGUMENTS: kubectl, asking the API server of this very host
+# admin ARGUMENTS: kubectl, asking the API server of this very host, and keeping nothing in root's home
 admin() {
   server=$(sed -n 's/.*kube-apiserver\.advertise-address\.endpoint: *//p' \
     /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null)
-  kubectl --kubeconfig /etc/kubernetes/admin.conf ${server:+--server "https://$server"} "$@"
+  kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/admin.conf \
+    ${server:+--server "https://$server"} "$@"
 }
 """
 
@@ -62,8 +63,8 @@ fi
 _REGISTERED = r"""
 case $t in
 *'has kubelet.conf'*)
-  a=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node NODE -o \
-    'jsonpath=v={.status.nodeInfo.kubeletVersion}' 2>&1)
+  a=$(kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s \
+    get node NODE -o 'jsonpath=v={.status.nodeInfo.kubeletVersion}' 2>&1)
   # an API that does not answer says nothing: it must not change what this host tells of itself
   case $a in *NotFound*) say 'registered no' ;; *'unknown authority'*) say 'registered stranger' ;; esac
   # a node that was made by hand has no record of its version: its kubelet tells

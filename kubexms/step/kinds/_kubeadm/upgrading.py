@@ -25,8 +25,9 @@ _KUBELET = r"""
 systemctl daemon-reload
 systemctl restart kubelet
 n=0
-until [ "$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node "$node" -o \
-    'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' \
+until [ "$(kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s \
+    get node "$node" \
+    -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' \
     2>/dev/null)" = "$want True" ]; do
   n=$((n + 1))
   [ "$n" -lt 180 ] || { echo "the node is not ready with a kubelet $want within 180 s" >&2; exit 1; }
