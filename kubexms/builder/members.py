@@ -5,8 +5,28 @@ from __future__ import annotations
 from kubexms.builder.kubeadm import init_configuration, join_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import NAME, Template, step, task, text
+from kubexms.config.yaml import dump_yaml
+from kubexms.spec.base import Json
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
-from kubexms.spec.pipeline import StepSpec, TaskSpec
+from kubexms.spec.pipeline import Dependency, StepSpec, TaskSpec, WaitScope
+
+NODES_ARE_HIDDEN = (1, 32)
+"""From here on a node's credentials do not list other nodes (AuthorizeNodeWithSelectors), as routes need."""
+
+_NAME = "kubexms:pod-routes"
+_ROLE: dict[str, Json] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": _NAME},
+    "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}],
+}
+_BINDING: dict[str, Json] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": _NAME},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _NAME},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
+}
 
 
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
@@ -43,7 +63,16 @@ def network_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         node_name=NAME,
         nodes=[host.name for host in plan.topology.nodes],
     )
-    return [task("bridge", plan.topology.node_roles, [pods])]
+    if plan.version.release < NODES_ARE_HIDDEN:
+        return [task("bridge", plan.topology.node_roles, [pods])]
+    access = step(
+        "nodes", "manifest", run_once=True, manifest=dump_yaml(_ROLE) + "---\n" + dump_yaml(_BINDING)
+    )
+    after = [Dependency(task="access", scope=WaitScope.ALL)]
+    return [
+        task("access", [CONTROL_PLANE], [access]),
+        task("bridge", plan.topology.node_roles, [pods], after=after),
+    ]
 
 
 def _member(plan: ClusterPlan, role: str) -> StepSpec:

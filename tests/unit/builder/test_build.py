@@ -14,7 +14,7 @@ from kubexms.config.yaml import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.services.building import documents_of
 from kubexms.spec.base import Json
-from kubexms.spec.pipeline import PipelineSpec, StepSpec
+from kubexms.spec.pipeline import Dependency, PipelineSpec, StepSpec, WaitScope
 from kubexms.step.registry import default_registry
 from tests.unit.builder.clusters import cluster, golden, hosts, load, load_directory
 
@@ -117,6 +117,18 @@ def test_what_looks_like_a_template_is_none(tmp_path: Path) -> None:
     ]
     assert documents[0]["nodeRegistration"]["name"] == "007"
     assert documents[0]["localAPIEndpoint"]["advertiseAddress"] == "10.0.0.11"
+
+
+def test_nodes_may_list_nodes_where_they_could_not(tmp_path: Path) -> None:
+    older = load(tmp_path, cluster(kubernetes={"version": "1.31.9"})).pipeline.modules[-1]
+    assert [task.name for task in older.tasks] == ["bridge"]
+    newer = load(tmp_path, cluster(kubernetes={"version": "1.32.0"})).pipeline.modules[-1]
+    assert [task.name for task in newer.tasks] == ["access", "bridge"]
+    assert newer.tasks[1].depends_on == (Dependency(task="access", scope=WaitScope.ALL),)
+    role, binding = yaml.safe_load_all(str(newer.tasks[0].steps[0].args["manifest"]))
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"][0]["name"] == "system:nodes"
 
 
 def test_labels_add_up_and_the_later_wins(tmp_path: Path) -> None:
