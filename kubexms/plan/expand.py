@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
 from kubexms.errors import ConfigError
+from kubexms.plan.blame import Blame, kind_of
 from kubexms.plan.render import StepRenderer
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.spec.address import Address
@@ -83,17 +84,20 @@ class Expander:
                 return Unselected(placement.path, placement.host, verdict.by_fact, verdict.unknown)
         entries: list[tuple[str | None, Mapping[str, JsonValue] | None]] = [(None, None)]
         if step.for_each is not None:
-            result = engine.render(_plain(step.for_each), make_scope(module.name, None))
+            with self._blame(placement).field("forEach"):
+                result = engine.render(_plain(step.for_each), make_scope(module.name, None))
+                if not result.unknown:
+                    entries = list(_entries(result.value, placement))
             reads |= result.reads
             if result.unknown:
                 return Unselected(placement.path, placement.host, unknown=min(result.unknown))
-            entries = list(_entries(result.value, placement))
         instances: list[Instance] = []
         rejected: list[Unselected] = []
         for key, each in entries:
             scope = make_scope(module.name, each)
             if step.when is not None:
-                verdict = self._condition(step.when, scope, base, placement)
+                with self._blame(placement).field("when"):
+                    verdict = self._condition(step.when, scope, base, placement)
                 if not verdict.chosen:
                     rejected.append(
                         Unselected(placement.path, placement.host, verdict.by_fact, verdict.unknown)
@@ -108,6 +112,11 @@ class Expander:
             return Unselected(placement.path, placement.host, any(read.startswith("facts") for read in reads))
         return instances
 
+    def _blame(self, placement: Placement) -> Blame:
+        step = placement.step
+        address = Address(placement.module.name, placement.task.name, step.name, placement.host)
+        return Blame(self._project.sources, address, step.sensitive)
+
     def _instance(
         self,
         placement: Placement,
@@ -118,14 +127,15 @@ class Expander:
     ) -> Instance:
         step = placement.step
         base = self._project.scopes[placement.module.name].base_dir
-        where = self._project.sources.lookup(placement.module.name, placement.task.name, step.name)
-        rendered = self._renderer.render(step, scope, base, where, (placement.host, key or ""))
+        address = Address(placement.module.name, placement.task.name, step.name, placement.host, key)
+        blame = Blame(self._project.sources, address, step.sensitive)
+        rendered = self._renderer.render(step, scope, base, blame, (placement.host, key or ""))
         trigger: JsonValue = None
         waits: str | None = None
         if step.triggers:
-            result = self._renderer.engine(base).render(list(step.triggers), scope)
+            with blame.field("triggers"):
+                result = self._renderer.engine(base).render(list(step.triggers), scope)
             trigger, waits = result.value, (min(result.unknown) if result.unknown else None)
-        address = Address(placement.module.name, placement.task.name, step.name, placement.host, key)
         return Instance(address, step, rendered, placement.position, reads, trigger, waits, each)
 
     def _condition(
@@ -183,7 +193,7 @@ def _entries(value: JsonValue, placement: Placement) -> Iterator[tuple[str, Mapp
         pairs = ((_key(item, placement), item) for item in value)
     else:
         raise ConfigError(
-            f"forEach of {placement.path} is {type(value).__name__}, not a list or a mapping",
+            f"forEach of {placement.path} is {kind_of(value)}, not a list or a mapping",
             detail="Give a list, a mapping, or an expression for one.",
         )
     for key, item in pairs:

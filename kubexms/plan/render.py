@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from kubexms.config.template import RenderedValue, TemplateEngine
-from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.errors import ConfigError
+from kubexms.plan.blame import Blame, misfit
 from kubexms.plan.rendered import Rendered
 from kubexms.spec.asset import Asset
 from kubexms.spec.pipeline import StepSpec
@@ -66,7 +66,7 @@ class Assets:
 class StepRenderer:
     """Renders the fields of steps. Steps without templates are rendered once for all hosts.
 
-    Not thread-safe. Raises `ConfigError` (`TemplateError`) with the step's source range.
+    Not thread-safe. Raises `ConfigError` (`TemplateError`); with `blame` it names the field's place.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -88,7 +88,7 @@ class StepRenderer:
         step: StepSpec,
         scope: Scope,
         base: Path,
-        where: SourceRange | None = None,
+        blame: Blame | None = None,
         memo: tuple[str, ...] = (),
     ) -> Rendered:
         """The rendered step of one host.
@@ -103,17 +103,16 @@ class StepRenderer:
         if memo and own in self._settled:
             return self._settled[own]
         executor = self._registry.get(step.kind)
-        try:
-            rendered = self._render(executor, step, scope, base)
-        except ConfigError as error:
-            raise _located(error, step, where) from error
+        rendered = self._render(executor, step, scope, base, blame)
         if not _depends_on_host(_fields_of(executor.spec), step):
             self._constant[key] = (step, rendered)
         elif memo and not any(name.startswith(_MOVING) for name in rendered.reads):
             self._settled[own] = rendered
         return rendered
 
-    def _render(self, executor: StepExecutor[Any], step: StepSpec, scope: Scope, base: Path) -> Rendered:
+    def _render(
+        self, executor: StepExecutor[Any], step: StepSpec, scope: Scope, base: Path, blame: Blame | None
+    ) -> Rendered:
         model = executor.spec
         engine = self.engine(base)
         fields = _fields_of(model)
@@ -124,7 +123,12 @@ class StepRenderer:
         secrets: set[str] = set()
         for alias, value in step.args.items():
             name, marker = fields.get(alias, (alias, ""))
-            result = _field(engine, value, scope, marker)
+            try:
+                result = _field(engine, value, scope, marker)
+                asset = marker == "asset" and isinstance(result.value, str) and not result.unknown
+                content = self._assets.get(base, str(result.value)) if asset else result.value
+            except ConfigError as error:
+                raise (blame.placed(error, alias) if blame is not None else error) from error
             reads |= result.reads
             secrets |= result.secrets
             if result.sensitive or step.sensitive:
@@ -132,15 +136,14 @@ class StepRenderer:
             if result.unknown:
                 unknown[name] = min(result.unknown)
                 data[name] = self._placeholder(model, name)
-            elif marker == "asset" and isinstance(result.value, str):
-                data[name] = self._assets.get(base, result.value)
             else:
-                data[name] = result.value
+                data[name] = content
         try:
             spec = model.model_validate(data)
         except ValidationError as error:
             if not unknown:
-                raise _invalid(error, step) from error
+                field, told = misfit(error, step)
+                raise (blame.placed(told, field) if blame is not None else told) from error
             spec = model.model_construct(None, **_validated(model, data))
         return Rendered(executor, spec, unknown, frozenset(sensitive), frozenset(reads), frozenset(secrets))
 
@@ -198,22 +201,3 @@ def _validated(model: type[StepArgs], data: Mapping[str, object]) -> dict[str, A
         except ValidationError:
             values[name] = value
     return values
-
-
-def _invalid(error: ValidationError, step: StepSpec) -> ConfigError:
-    problems = [(".".join(map(str, item["loc"])), str(item["msg"])) for item in error.errors()]
-    lines = [f"{path}: {message}" if path else message for path, message in problems]
-    return ConfigError(
-        f"step '{step.name}' ({step.kind}) is not valid once rendered: {lines[0]}",
-        detail="\n".join(lines[1:]),
-    )
-
-
-def _located(error: ConfigError, step: StepSpec, where: SourceRange | None) -> ConfigError:
-    if where is None or any(d.source is not None for d in error.diagnostics):
-        return error
-    diagnostics = [
-        Diagnostic(Severity.ERROR, d.summary, d.detail or f"In step '{step.name}'.", d.address, d.path, where)
-        for d in error.diagnostics
-    ]
-    return type(error)(error.summary, detail=error.detail, diagnostics=diagnostics)

@@ -72,7 +72,7 @@ def reason(change: Change) -> str:
         case Reason.REINSTALLED:
             return "the host was reinstalled: its machine-id changed"
         case Reason.INTERRUPTED:
-            return "an earlier run was interrupted here"
+            return "an earlier run did not finish here"
 
 
 def disruption(change: Change) -> str:

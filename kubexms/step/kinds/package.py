@@ -56,6 +56,10 @@ class PackageItem(FrozenModel):
             raise PydanticCustomError("no_version", "'{value}' has no version after '='", {"value": value})
         return {"name": name, "version": version} if equals else {"name": name}
 
+    def __str__(self) -> str:
+        """As it may be written in a document: `curl` or `curl=7.88.*`; plans name the step's object so."""
+        return self.name if self.version is None else f"{self.name}={self.version}"
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
