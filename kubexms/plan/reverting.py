@@ -90,9 +90,18 @@ class _Host:
         for address, bound in self._bound.items():
             change = wanted.get(address) or triggered.get(address) or self._nothing(address)
             entry = self._entries[address]
-            data = tuple(dict.fromkeys(a for group in bound.sources.values() for a in group))
+            # state keeps steps and whole modules that were waited for in one list
+            waited = tuple(name for name in entry.depends_on if name in self._bound)
             self._found.steps[address] = PlannedStep(
-                change, bound.instance, entry, None, bound.sources, dict(entry.inputs), entry.depends_on, data
+                change,
+                bound.instance,
+                entry,
+                None,
+                sources=bound.sources,
+                inputs=dict(entry.inputs),
+                depends_on=waited,
+                data=tuple(dict.fromkeys(a for group in bound.sources.values() for a in group)),
+                phases=tuple(name for name in entry.depends_on if name not in waited),
             )
 
     def _change(self, address: str, pending: tuple[str, ...] = ()) -> Change:

@@ -77,6 +77,21 @@ def test_uncommitted_edits_are_not_applied(here: Drifting) -> None:
     assert [c.address for c in here.drift().pending] == ["m/t/a@here", "m/t/b@here"]
 
 
+def test_steps_that_waited_for_another_module_are_put_back(here: Drifting) -> None:
+    modules = [
+        {"name": name, "tasks": [{"name": "t", "steps": [here.file(name, "one\n")]}]}
+        for name in ("os", "app")
+    ]
+    here.steps(modules=modules)
+    here.apply()
+    before = entries(here)
+    (here.target / "app").write_text("vandal\n")
+    assert mend(here).report.repaired == ("app/t/app@here",)
+    assert (here.target / "app").read_text() == "one\n"
+    assert entries(here) == before
+    assert "os" in before["app/t/app@here"]["dependsOn"]
+
+
 def test_steps_of_tasks_that_are_gone_are_put_back_too(here: Drifting) -> None:
     before = entries(here)
     here.steps(here.file("c", "three\n"), module="other")
