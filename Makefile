@@ -1,6 +1,7 @@
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
 # make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
+# make e2e-cluster   large clusters: three control planes, haproxy, a worker
 # make review     programs of others that the tests let read plans; part of make test
 # make unit       only what needs no host, no root and no network
 # make lint types architecture   the static gates
@@ -18,7 +19,7 @@ PIP := -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help venv demo test test-all unit prepare prepare-cluster lint format types architecture schemas bench review lock clean
+.PHONY: help venv demo test test-all unit prepare prepare-cluster e2e-cluster lint format types architecture schemas bench review lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,10 +53,13 @@ prepare-cluster: prepare
 	@bash tests/e2e/cluster/prepare.sh $(BIN)/python
 
 test: prepare $(REVIEW)/.stamp
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not cluster"
 
 test-all: prepare prepare-cluster $(REVIEW)/.stamp
-	@$(PYTEST)
+	@$(PYTEST) -m "not cluster"
+
+e2e-cluster: prepare-cluster
+	@$(BIN)/python -m pytest -n 0 -m cluster --durations=0 tests/e2e/cluster
 
 unit: $(STAMP)
 	@$(PYTEST) -m "not e2e and not slow"

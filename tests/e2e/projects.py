@@ -98,9 +98,9 @@ class ProjectDirectory:
         assert code == 0, text
         assert "No changes. Your infrastructure matches the configuration." in text
 
-    def destroy(self) -> str:
+    def destroy(self, *, timeout: float = 180) -> str:
         """Destroy, expecting success; returns what it printed."""
-        done = self.run("destroy", "--auto-approve")
+        done = self.run("destroy", "--auto-approve", timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 
 from kubexms.step.registry import BUILT_IN
 from tests.e2e.projects import ProjectDirectory
-from tests.e2e.testbed import Fleet, Host, manifest
+from tests.e2e.testbed import Fleet, Host
+from tests.e2e.traces import written
 
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6Y5l2mV8l0JrGmq2ZbqkG1nKq3wK9w9bq0yQh3Zx1T somebody@example"
@@ -158,45 +158,6 @@ def assets(directory: Path) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = 5
             archive.addfile(entry, io.BytesIO(b"hello"))
-
-
-# what comes and goes on any running host, and what these tests' own set-up leaves
-NOISE = (
-    "etc/passwd-",
-    "etc/group-",
-    "etc/shadow-",
-    "etc/gshadow-",
-    "etc/subuid-",
-    "etc/subgid-",
-    "var/lib/kubexms",
-    "var/log",
-    "run",
-    "tmp",
-    "root/.cache",
-    "etc/mtab",
-)
-
-
-def written(host: Host, leaves: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Where the host's disk differs from its image, without times: what was put back counts as untouched."""
-    image = _image(host.lower)
-    found: dict[str, tuple[str, ...]] = {}
-    for entry in host.upper_listing():
-        told = (entry.type, entry.mode, entry.owner, entry.content)
-        if entry.type == "directory" and entry.path in image:
-            continue
-        if image.get(entry.path) != told and not entry.path.startswith((*NOISE, *leaves)):
-            found[entry.path] = told
-    return found
-
-
-@cache
-def _image(layers: tuple[Path, ...]) -> dict[str, tuple[str, ...]]:
-    return {
-        entry.path: (entry.type, entry.mode, entry.owner, entry.content)
-        for layer in reversed(layers)
-        for entry in manifest.listing(layer)
-    }
 
 
 def facts(host: Host) -> str:

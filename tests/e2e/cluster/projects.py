@@ -29,16 +29,17 @@ class ClusterProject(ProjectDirectory):
     """A Cluster document and an inventory of its hosts: names to hosts and their roles."""
 
     def __init__(self, root: Path, fleet: Fleet, artifacts: Path) -> None:
-        self.artifacts = artifacts
         self.members: dict[str, tuple[Host, str]] = {}
+        version = {"kubernetes": {"version": "1.20.2"}, "artifacts": str(artifacts)}
+        self.spec: dict[str, Any] = version | TESTBED
         super().__init__(root, fleet, ())
 
     def describe(self, members: Mapping[str, tuple[Host, str]], **spec: Any) -> None:
-        """Write both documents; `spec` is laid over what the testbed needs."""
+        """Write both documents; `spec` is laid over what the testbed needs and what was said before."""
         self.members = dict(members)
+        self.spec |= spec
         self.inventory()
-        version = {"kubernetes": {"version": "1.20.2"}, "artifacts": str(self.artifacts)}
-        self.write("Cluster", version | TESTBED | spec, name=NAME)
+        self.write("Cluster", self.spec, name=NAME)
 
     def inventory(self, hosts: object = None, **connection: Any) -> None:
         """Write the inventory of the members."""
@@ -53,10 +54,12 @@ class ClusterProject(ProjectDirectory):
             },
         )
 
-    def kubectl(self, arguments: str, *, timeout: float = 60, stdin: str | None = None) -> str:
-        """What kubectl prints on the first control plane; fails the test if it fails."""
-        control_plane = next(host for host, role in self.members.values() if role == "control-plane")
-        command = f"KUBECONFIG=/etc/kubernetes/admin.conf kubectl {arguments}"
+    def kubectl(
+        self, arguments: str, *, on: str = "cp1", timeout: float = 60, stdin: str | None = None
+    ) -> str:
+        """What kubectl prints on a control plane; fails the test if it fails."""
+        control_plane, _ = self.members[on]
+        command = f"KUBECONFIG=/etc/kubernetes/admin.conf kubectl --cache-dir /dev/null/no {arguments}"
         done = control_plane.run(command, timeout=timeout, stdin=stdin)
         assert done.returncode == 0, f"kubectl {arguments}: {done.stderr}"
         return done.stdout
