@@ -74,6 +74,10 @@ class GraphError(KubexmsError):
 class ConnectionFailed(KubexmsError):
     """A host could not be asked."""
 
+    def about(self, host: str) -> str:
+        """The summary where the host's name stands already: without it in front."""
+        return self.summary.removeprefix(f"{host}: ")
+
 
 class Unreachable(ConnectionFailed):
     """No route, refused, timed out, or an unknown name."""

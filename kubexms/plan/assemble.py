@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kubexms import __version__
 from kubexms.config.project import LoadedProject
+from kubexms.errors import Unreachable
 from kubexms.plan.driftcheck import drifted
 from kubexms.plan.model import (
     Change,
@@ -76,7 +77,10 @@ def host_report(work: HostWork) -> HostReport:
         return HostReport(name=work.name, status=HostStatus.MAINTENANCE, error=reason, roles=work.host.roles)
     if answer.error is not None:
         return HostReport(
-            name=work.name, status=HostStatus.UNREACHABLE, error=answer.error.summary, roles=work.host.roles
+            name=work.name,
+            status=HostStatus.UNREACHABLE,
+            error=answer.error.about(work.name),
+            roles=work.host.roles,
         )
     return HostReport(
         name=work.name,
@@ -145,10 +149,11 @@ def _warnings(planned: Planned) -> list[PlanDiagnostic]:
     for work in planned.hosts.values():
         if work.answer is not None and work.answer.error is not None:
             error = work.answer.error
+            what = "is unreachable" if isinstance(error, Unreachable) else "could not be asked"
             found.append(
                 PlanDiagnostic(
                     severity="warning",
-                    summary=f"{work.name} is unreachable: {error.summary}",
+                    summary=f"{work.name} {what}: {error.about(work.name)}",
                     detail=error.detail or "Nothing is planned on it.",
                 )
             )

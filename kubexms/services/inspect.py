@@ -53,7 +53,7 @@ def hosts(project: Project, limit: tuple[str, ...] = ()) -> tuple[HostInfo, ...]
                 host.roles,
                 host.connection.address or host.name,
                 answer.error is None,
-                answer.error.summary if answer.error else "",
+                answer.error.about(host.name) if answer.error else "",
                 host.maintenance.reason if host.maintenance else "",
                 answer.seconds,
                 answer.facts,

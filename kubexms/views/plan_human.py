@@ -18,6 +18,7 @@ from kubexms.views.values import plural, signed
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
 NO_CHANGES_SEEN = "No changes. The hosts that answered match the configuration."
+NOTHING_SEEN = "No host answered, so nothing was compared."
 
 
 def plan_text(plan: Plan, paint: Paint = plain, *, expand: bool = False, width: int | None = None) -> str:
@@ -128,6 +129,9 @@ def _conclusion(plan: Plan, paint: Paint) -> Iterator[str]:
         yield paint(Role.BOLD, "This plan holds errors and cannot be applied.")
         return
     if not plan.effective:
+        if _silent(plan):
+            yield paint(Role.BOLD, NOTHING_SEEN)
+            return
         yield paint(Role.BOLD, NO_CHANGES_SEEN) if _partial(plan) else paint(Role.GOOD, NO_CHANGES)
         yield ""
         yield _compared(plan, counts)
@@ -144,6 +148,11 @@ def _conclusion(plan: Plan, paint: Paint) -> Iterator[str]:
             if drifted != 1
             else ("1 change puts right what changed on its host.")
         )
+
+
+def _silent(plan: Plan) -> bool:
+    asked = [report.status for report in plan.hosts if report.status is not HostStatus.MAINTENANCE]
+    return bool(asked) and all(status is HostStatus.UNREACHABLE for status in asked)
 
 
 def _partial(plan: Plan) -> bool:

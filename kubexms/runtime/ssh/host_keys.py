@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 import time
 from collections.abc import Callable
 from typing import Final
@@ -55,6 +56,7 @@ class HostKeyCheck:
             return
         # without its certificate, if it came with one
         known, blob = self._known, key.asbytes()
+        file = shlex.quote(str(self._settings.user_known_hosts[0]))
         if blob in known.revoked:
             raise self._rejected(key, "is revoked", "The known_hosts files mark it with @revoked.")
         certificate = getattr(key, "public_blob", None)
@@ -67,14 +69,15 @@ class HostKeyCheck:
                 key,
                 "is not the one that is known",
                 "Somebody may be listening in, or the host was installed anew. "
-                f"{_ADVICE}and if it is right: ssh-keygen -R '{self._settings.known_name}', then connect.",
+                f"{_ADVICE}and if it is right: "
+                f"ssh-keygen -f {file} -R '{self._settings.known_name}', then connect.",
             )
         if self._settings.policy is HostKeyPolicy.STRICT:
             raise self._rejected(
                 key,
                 "is not known",
                 f"{_ADVICE}and add it: ssh-keyscan -p {self._settings.port} {self._settings.hostname} >> "
-                f"{self._settings.user_known_hosts[0]}, or use --accept-new-host-keys for the first contact.",
+                f"{file}, or give its connection 'hostKeys: accept-new' for the first contact.",
             )
         self._remember(key, blob)
 

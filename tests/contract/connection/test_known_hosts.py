@@ -17,6 +17,7 @@ def test_an_unknown_host_is_refused_with_its_fingerprint(sshd: Sshd, tmp_path: P
     with pytest.raises(HostKeyRejected, match=r"not known \(ssh-ed25519 SHA256:") as caught:
         asks(sshd.target(known_hosts=tmp_path / "none"))
     assert "ssh-keyscan" in caught.value.detail
+    assert f">> {tmp_path / 'none'}, or give its connection 'hostKeys: accept-new'" in caught.value.detail
     assert not (tmp_path / "none").exists()
 
 
@@ -25,8 +26,9 @@ def test_a_changed_key_is_refused_whatever_the_policy_for_new_ones(sshd: Sshd, t
     other = " ".join((tmp_path / "other.pub").read_text().split()[:2])
     path = known(tmp_path / "known", f"[127.0.0.1]:{sshd.port} {other}")
     for policy in (HostKeyPolicy.STRICT, HostKeyPolicy.ACCEPT_NEW):
-        with pytest.raises(HostKeyRejected, match="not the one that is known"):
+        with pytest.raises(HostKeyRejected, match="not the one that is known") as caught:
             asks(sshd.target(known_hosts=path, host_key_policy=policy))
+        assert f"ssh-keygen -f {path} -R '[127.0.0.1]:{sshd.port}'" in caught.value.detail
     assert asks(sshd.target(known_hosts=path, host_key_policy=HostKeyPolicy.OFF))
 
 

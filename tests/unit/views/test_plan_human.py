@@ -110,6 +110,11 @@ def test_no_changes_is_not_said_of_hosts_that_did_not_answer() -> None:
     assert NO_CHANGES not in text
     assert "No changes. The hosts that answered match the configuration." in text
     assert "Warning: host n2 could not be reached" in text
+    nobody = plan_text(
+        plan(hosts=(host("n1", HostStatus.UNREACHABLE, "no route"), host("n2", HostStatus.MAINTENANCE)))
+    )
+    assert "No changes" not in nobody
+    assert nobody.endswith("\nNo host answered, so nothing was compared.\n")
 
 
 def test_prose_fits_the_terminal_and_changes_are_never_cut() -> None:
