@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kubexms.plan.conceal import KEYED, Concealer
 from kubexms.plan.observe import HostAnswer
-from kubexms.plan.recorded import recorded_instance
+from kubexms.plan.recorded import recorded_instance, why_unreadable
 from kubexms.plan.rendered import Instance
 from kubexms.plan.working import HostWork
 from kubexms.state.model import StepState
@@ -38,7 +38,7 @@ def besides(
             continue
         then = recorded.get(address) if now is None else recorded_instance(entry, registry)
         if then is None:
-            work.unaskable[address] = f"this kubexms cannot read the recorded {entry.kind}"
+            work.unaskable[address] = why_unreadable(entry)
         elif _lacks(entry, then):
             work.unaskable[address] = NOT_KEPT
         elif now is None:

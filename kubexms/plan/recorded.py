@@ -54,6 +54,13 @@ def recorded_step(entry: StepState) -> StepSpec:
     )
 
 
+def why_unreadable(entry: StepState) -> str:
+    """Why `recorded_instance` has nothing for this entry, as the beginning of a sentence."""
+    if any(isinstance(value, dict) and KEYED in value for value in entry.spec.values()):
+        return f"this {entry.kind} was applied with a secret that is not kept"
+    return f"this kubexms cannot read the recorded {entry.kind}"
+
+
 class UnreadableExecutor(StepExecutor[StepArgs]):
     """Stands in for a kind that is gone: nothing can be asked, done or undone; it can only be forgotten."""
 

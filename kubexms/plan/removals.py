@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kubexms.plan.conceal import Concealer, hide
 from kubexms.plan.decide import summary_of
 from kubexms.plan.model import Binding, Change, Reason
-from kubexms.plan.recorded import unreadable_instance
+from kubexms.plan.recorded import unreadable_instance, why_unreadable
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
@@ -112,10 +112,7 @@ def _action(
     if reason is Reason.DESELECTED:
         return ActionKind.FORGET, "a fact no longer selects this step; the host keeps what it has"
     if instance is None:
-        return (
-            ActionKind.FORGET,
-            f"this kubexms cannot read the recorded {entry.kind}; the host keeps what it has",
-        )
+        return ActionKind.FORGET, f"{why_unreadable(entry)}; the host keeps what it has"
     if not entry.touched:
         return ActionKind.FORGET, "it was already there when kubexms adopted it; the host keeps it"
     if entry.machine_id and machine and entry.machine_id != machine:

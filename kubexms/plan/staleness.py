@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -75,6 +76,8 @@ def _compare(planned: Change, now: Change | None) -> list[Moved]:
 
 _LONGEST = 60
 """Characters of one value in a refusal."""
+_DIGEST = re.compile(r"((?:sha\d{1,3}:)?[0-9a-f]{12})[0-9a-f]{28,}")
+"""Shown by its first digits, as in a plan."""
 
 
 def _values(planned: Change, now: Change | None) -> str:
@@ -108,7 +111,10 @@ def _said(values: dict[str, JsonValue] | None, name: str) -> str:
         return "absent"
     if values[name] == HIDDEN:
         return HIDDEN
-    text = json.dumps(values[name], ensure_ascii=False, sort_keys=True)
+    value = values[name]
+    if isinstance(value, str) and (match := _DIGEST.fullmatch(value)):
+        return f'"{match[1]}…"'
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -189,7 +190,10 @@ def _order(step: PlannedStep) -> int:
 def _source(project: Project, step: PlannedStep) -> str:
     address = step.instance.address
     where = project.loaded.sources.lookup(address.module, address.task, address.step)
-    return f"{where.filename}:{where.line}" if where is not None else ""
+    if where is None:
+        return ""
+    # state is shared: where a colleague keeps the project is nothing to record
+    return f"{os.path.relpath(where.filename, project.loaded.root)}:{where.line}"
 
 
 def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> tuple[str, Scrubber]:

@@ -53,7 +53,7 @@ class StepState(FrozenModel):
     run: str = ""
     updated: datetime | None = None
     source: str = ""
-    """`file:line` of the step."""
+    """`file:line` of the step, from the root of its project."""
 
 
 class HostState(FrozenModel):

@@ -79,6 +79,21 @@ def test_a_record_that_cannot_be_read_is_forgotten(kind: str) -> None:
     assert removed(known(kind=kind, spec={"nonsense": 1})) == [(ActionKind.FORGET, Reason.REMOVED_FROM_SPEC)]
 
 
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"nonsense": 1}, "this kubexms cannot read the recorded toy"),
+        ({"thing": {"$keyed": "v1k:1"}, "state": {}}, "this toy was applied with a secret that is not kept"),
+    ],
+)
+def test_it_is_said_why_a_record_cannot_be_read(spec: dict[str, object], why: str) -> None:
+    entry = known(spec=spec)
+    assert recorded_instance(entry, REGISTRY) is None
+    work = HostWork(Host(name="n1"), {entry.address: entry}, {})
+    (planned,) = removals(work, {}, CONCEAL)
+    assert planned.change.notes == (f"{why}; the host keeps what it has",)
+
+
 def test_a_recorded_step_without_its_secret_can_still_be_asked() -> None:
     found = recorded_instance(known(spec={"thing": "a", "secret": {"$keyed": "v1k:1"}}), REGISTRY)
     assert found is not None

@@ -52,6 +52,17 @@ def test_a_moved_observation_shows_its_three_values() -> None:
     assert item.detail == 'colour: planned from "red", observed now "green", desired "blue"'
 
 
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_digests_are_shown_by_their_first_digits(prefix: str) -> None:
+    binding = PLANNED.binding.model_copy(update={"observation": "v1:else"})
+    was, now = ({"before": {"colour": prefix + digit * 64}} for digit in "ab")
+    moved = PLANNED.model_copy(update={**now, "binding": binding})
+    (item,) = moved_since(plan(PLANNED.model_copy(update=was)), plan(moved), {})
+    assert item.detail == (
+        f'colour: planned from "{prefix}aaaaaaaaaaaa…", observed now "{prefix}bbbbbbbbbbbb…", desired "blue"'
+    )
+
+
 def test_a_moved_spec_shows_what_was_and_what_is_desired() -> None:
     binding = PLANNED.binding.model_copy(update={"spec": "v1:else"})
     now = PLANNED.model_copy(update={"after": {"colour": "black"}, "binding": binding})
