@@ -281,9 +281,10 @@ class Countdown:
             self._book.fail(group.info.scopes, group.host, result.address)
             if self._job.fail_fast:
                 self._fail_fast(result.address)
-        elif cause is not None:
-            self._book.drop(group.info.scopes, group.host)
-        group.changed += result.changed
+        else:
+            group.changed += result.changed  # what a failed step has written is no change that was made
+            if cause is not None:
+                self._book.drop(group.info.scopes, group.host)
         group.left -= 1
         if not group.left and group.begun:
             self._reporting.task_finished(group)

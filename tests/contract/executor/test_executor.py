@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -204,6 +205,19 @@ def test_events_come_in_order_and_from_one_thread(executor: Executor) -> None:
         own = [event for event in ran.events if _host(event) == host]
         kinds = [StepStarted, StepFinished, StepStarted, StepFinished, TaskFinished]
         assert [type(event) for event in own] == kinds
+
+
+def test_a_task_counts_what_a_failed_step_wrote_as_failed_only(executor: Executor) -> None:
+    order = graph({"modules": [module("m", task("a", "x", "y"))]}, ["n1"])
+    events: list[Event] = []
+
+    def work(key: str) -> StepResult:
+        done = result(key, FAILED if key == "m/a/y@n1" else StepStatus.OK)
+        return replace(done, changed=True)
+
+    executor.execute(Job(order, changes_of(order), work, on_event=events.append))
+    done = [event for event in events if isinstance(event, TaskFinished)]
+    assert done == [TaskFinished("m", "a", "n1", changed=1, failed=1)]
 
 
 def _host(event: Event) -> str:
