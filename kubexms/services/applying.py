@@ -171,7 +171,7 @@ def _execute(
         tool_version=__version__,
     )
     kept = plan.model_copy(update={"changes": plan.effective})
-    writer.begin_run(record, plan=kept.to_json())
+    begin(project, kept, writer, record)
     if saved is not None:
         writer.mark_applied(digest)
     touched = tuple(sorted({change.host for change in plan.effective}))
@@ -204,6 +204,14 @@ def _resolve(writer: StateWriter, planned: Planned, adopted: list[StepState]) ->
                 message="found done after an interruption",
             )
             writer.close_intent(record, run=intent.run, entry=entry)
+
+
+def begin(project: Project, plan: Plan, writer: StateWriter, record: RunRecord) -> None:
+    """Record that a run starts. Under the lock no other can be alive: those that seem to be were cut off."""
+    for run in project.store.runs():
+        if run.status == "running":
+            writer.finish_run(run.model_copy(update={"status": "interrupted"}))
+    writer.begin_run(record, plan=plan.to_json())
 
 
 def finish(

@@ -15,7 +15,7 @@ from kubexms.executor.stop import StopSignal
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.reverting import Reverting, as_applied, reverting
-from kubexms.services.applying import finish, unreachable
+from kubexms.services.applying import begin, finish, unreachable
 from kubexms.services.drift import DriftReport, remembered, report_of
 from kubexms.services.planning import Prepared, prepare
 from kubexms.services.project import HostConnector, Project
@@ -126,7 +126,7 @@ def _execute(
     )
     if planned.previous:
         writer.move([(old, new) for new, old in planned.previous.items()])
-    writer.begin_run(record, plan=plan.model_copy(update={"changes": plan.effective}).to_json())
+    begin(project, plan.model_copy(update={"changes": plan.effective}), writer, record)
     listener(
         RunStarted(record.id, len(plan.effective), tuple(sorted({change.host for change in plan.effective})))
     )

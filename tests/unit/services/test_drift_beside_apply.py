@@ -76,3 +76,18 @@ def test_an_apply_that_was_killed_hides_nothing(here: Drifting) -> None:
     report = here.drift()
     assert addresses(report) == ["m/t/a@here"]
     assert (report.applying, report.behind) == ({}, ("here",))
+
+
+def test_an_apply_that_was_killed_is_no_running_one_once_another_began(here: Drifting) -> None:
+    process = slow(here)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    with here.project() as project:
+        (dead,) = [run for run in project.store.runs() if run.status == "running"]
+    here.steps(here.file("a", "two\n"))
+    here.apply()
+    with here.project() as project:
+        runs = {run.id: run.status for run in project.store.runs()}
+    assert runs.pop(dead.id) == "interrupted"
+    assert "running" not in runs.values()
+    assert "succeeded" in runs.values()
