@@ -132,6 +132,8 @@ def test_a_host_without_bash_or_systemd(tmp_path: Path, fresh_host: FreshHost) -
     project.assert_empty_plan()
     project.destroy()
     assert host.run("test -e /etc/kt || echo gone").stdout == "gone\n"
+    project.pipeline({"name": "s", "kind": "service", "unit": "x", "running": True})
+    assert "exit status 1: this host does not run systemd" in failure(project)
 
 
 def test_a_reboot_is_waited_for(tmp_path: Path, fresh_host: FreshHost) -> None:

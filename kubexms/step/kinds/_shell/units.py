@@ -90,6 +90,7 @@ bus() {
 """.replace("PROPS", " ".join(f"-p {name}" for name in (*PROPERTIES, *STARTS)))
 
 START = r"""
+command -v systemctl >/dev/null || { echo 'this host does not run systemd: no systemctl' >&2; exit 1; }
 known() { case $(systemctl show -p LoadState -- "$u") in *=not-found) return 1 ;; esac; }
 installed() {
   known || { echo "unit $u does not exist on this host: install what brings it first" >&2; exit 1; }
