@@ -61,7 +61,8 @@ kx_holder() {
     if kx_stat "$kx_pid" && [ "$kx_born" = "$kx_old_born" ]; then return 0; fi
     kx_running=
     { read -r kx_running <"$kx_state/running"; } 2>/dev/null
-    for kx_with in TERM KILL; do
+    # stopped first: a script whose present command is ended must not go on to its next one
+    for kx_with in STOP TERM CONT KILL; do
         kx_left=
         for kx_f in /proc/[0-9]*; do
             [ "$kx_f/fd/9" -ef "$kx_lock_file" ] && kx_stat "${kx_f#/proc/}" || continue
@@ -69,6 +70,7 @@ kx_holder() {
             kill "-$kx_with" "${kx_f#/proc/}" && kx_left=1
         done 2>/dev/null
         [ -n "$kx_left" ] || break
+        case $kx_with in STOP | TERM) continue ;; esac
         { sleep 0.5 || sleep 1; } 2>/dev/null
     done
     # a daemon that an action left behind may still hold the old file open: the name is what counts

@@ -76,20 +76,19 @@ kx_tree() {
 }
 
 # kx_end SIGNAL PID: ends PID, what descends from it, and the groups that any of them leads;
-# never this shell itself.
+# never this shell itself. All of them are stopped first: otherwise a child born meanwhile would be
+# missed, and a script whose present command is ended would go on to its next one.
 kx_end() {
     read -r kx_me kx_rest </proc/self/stat
     kx_tree "$2"
-    if [ "$1" = KILL ]; then
-        # what is stopped starts nothing more: otherwise a child born meanwhile would be missed
-        kx_before=
-        while [ "$kx_found" != "$kx_before" ]; do
-            kx_before=$kx_found
-            kx_signal STOP
-            kx_tree "$2"
-        done
-    fi
+    kx_before=
+    while [ "$kx_found" != "$kx_before" ]; do
+        kx_before=$kx_found
+        kx_signal STOP
+        kx_tree "$2"
+    done
     kx_signal "$1"
+    [ "$1" = KILL ] || kx_signal CONT
 }
 
 # kx_signal SIGNAL: to all of kx_found, and the groups that any of them leads, but not to kx_me. Children

@@ -118,6 +118,18 @@ def test_what_ignores_term_is_killed(place: Place) -> None:
     assert act(connection, ":").status == 0
 
 
+def test_what_is_ended_does_not_go_on_to_its_next_command(place: Place) -> None:
+    beyond = place.root / "beyond"
+    sleep = long_sleep()
+    # the more there is to end, the longer the script would have between its command's end and its own
+    crowd = f"for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do {sleep} & done"
+    connection = place.begun()
+    outcome = act(connection, f"set +e; {crowd}; {sleep}; echo on >{beyond}", timeout=1.0)
+    assert outcome.timed_out
+    assert eventually(lambda: not running(sleep))
+    assert not beyond.exists()
+
+
 def test_background_children_neither_hang_nor_pollute(place: Place) -> None:
     connection = place.begun()
     began = time.monotonic()
