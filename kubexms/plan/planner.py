@@ -30,6 +30,7 @@ from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
+from kubexms.plan.odds import at_odds
 from kubexms.plan.order import phases_before
 from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.questions import Questioner, Questions, Seen
@@ -143,6 +144,7 @@ class Planner:
         if not self._destroy:
             self._decide_all(planned)
             planned.diagnostics += never_known(works)
+            planned.diagnostics += at_odds(works)
         for work in works.values():
             if work.usable:
                 for step in removals(work, self._recorded, self._conceal, destroy=self._destroy):
