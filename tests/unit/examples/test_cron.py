@@ -120,13 +120,6 @@ def test_the_cron_job_mounts_what_it_names_and_runs_once_at_a_time() -> None:
     assert set(references) <= {variable["name"] for variable in container["env"]}
 
 
-def test_the_cron_job_fits_the_schema_of_kubernetes() -> None:
-    kubernetes_validate = pytest.importorskip(
-        "kubernetes_validate", reason="kubernetes-validate, which is 100 MB of schemas, is not installed"
-    )
-    kubernetes_validate.validate(cron_job(), "1.30", strict=True)
-
-
 @pytest.mark.parametrize("name", ["kubexms-drift.cron", "kubexms-drift.service", "kubernetes/cronjob.yaml"])
 def test_options_in_examples_exist(name: str) -> None:
     from kubexms.cli.drift import drift
