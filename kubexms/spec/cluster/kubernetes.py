@@ -1,0 +1,73 @@
+"""Which Kubernetes, and how its own parts are set up."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from kubexms.spec.base import FrozenModel
+from kubexms.spec.cluster.values import Arguments, Source
+
+
+class ComponentSpec(FrozenModel):
+    """A component of the control plane."""
+
+    extra_args: Arguments = Field(default_factory=dict)
+    """Flags without their dashes: `{v: "2"}`. They win over what is set otherwise."""
+
+
+class ApiServerSpec(ComponentSpec):
+    """The API server."""
+
+    cert_sans: tuple[str, ...] = Field(default=(), alias="certSANs")
+    """Further names and addresses that its certificate is valid for. The endpoint's are in it anyway, and on
+    each control plane its own."""
+
+
+class KubeletSpec(FrozenModel):
+    """The kubelet of every node."""
+
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise. Taken in when
+    the cluster is made."""
+    extra_args: Arguments = Field(default_factory=dict)
+    """Flags without their dashes, for what the configuration has no field for."""
+
+
+class KubernetesSpec(FrozenModel):
+    """Which Kubernetes, and how its parts are set up."""
+
+    version: str = Field(pattern=r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$")
+    """The exact version, quoted: `"1.31.4"`. Another one of the same minor version is an upgrade."""
+    source: Source | None = None
+    """Where kubeadm, kubelet, kubectl and the images come from: `artifacts`, the directory that is named in
+    `artifacts`, or `packages`, repositories that the hosts know already (images are then pulled). Default:
+    `artifacts` where such a directory is given."""
+    image_repository: str | None = Field(default=None, pattern=r"^[^\s]+$")
+    """Where the control plane's images come from. Default: what this version of kubeadm says itself."""
+    schedulable_control_planes: bool = False
+    """Control planes run ordinary pods too, from when they join. Say so for a cluster without workers."""
+    api_server: ApiServerSpec = ApiServerSpec()
+    controller_manager: ComponentSpec = ComponentSpec()
+    scheduler: ComponentSpec = ComponentSpec()
+    kubelet: KubeletSpec = KubeletSpec()
+
+    @property
+    def number(self) -> str:
+        """The version without a leading `v`."""
+        return self.version.removeprefix("v")
+
+
+class KubeProxySpec(FrozenModel):
+    """kube-proxy, which makes Services work."""
+
+    enabled: bool = True
+    """False: the pod network replaces it."""
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of the KubeProxyConfiguration: `{mode: ipvs}`. Taken in when the cluster is made."""
+
+
+class DnsSpec(FrozenModel):
+    """CoreDNS, as kubeadm brings it when the cluster is made."""
+
+    enabled: bool = True
+    """False: there is none, or an addon brings one."""

@@ -1,0 +1,39 @@
+"""The addresses of a cluster: of pods and Services, and of its API."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kubexms.spec.base import FrozenModel
+
+
+class NetworkSpec(FrozenModel):
+    """Addresses of pods and services, and how pods reach each other. IPv4."""
+
+    pod_cidr: str = "10.244.0.0/16"
+    """Where pods get their addresses from; every node gets a part of it. Cannot change later."""
+    service_cidr: str = "10.96.0.0/12"
+    """Where Services get their addresses from. Cannot change later."""
+    node_cidr_mask: int = Field(default=24, ge=16, le=28)
+    """The size of the part that every node gets."""
+    dns_domain: str = Field(default="cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    """The domain of Services."""
+    plugin: Literal["bridge", "none"] = "bridge"
+    """`bridge`: a bridge on each node and static routes between the nodes, which must be in one network; no
+    image is needed. `none`: an addon brings a network."""
+
+
+class EndpointSpec(FrozenModel):
+    """How everybody reaches the API server. Cannot change later: begin with a name if it may move."""
+
+    host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+    """A name or an address. Default: the load balancer's address where a host has that role, else that of the
+    only control plane."""
+    port: int = Field(default=6443, ge=1, le=65535)
+    address: str | None = None
+    """What the name in `host` stands for, written into the hosts file of every host. Default: the address of
+    the load balancer, else of the only control plane."""
+    resolve: bool = True
+    """False: name servers know the name already, and the hosts files say nothing of it."""

@@ -1,0 +1,15 @@
+"""Types of values that several parts of a Cluster document share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Arguments = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], str]
+"""Command-line flags without their dashes, and their values."""
+Source = Literal["artifacts", "packages"]
+LabelKey = Annotated[
+    str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
+]
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
