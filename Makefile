@@ -2,6 +2,7 @@
 # make test       everything that runs in minutes; real hosts where this machine allows it
 # make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
 # make e2e-cluster   large clusters: three control planes, haproxy, a worker
+# make bench-cluster   the time of a cluster beside a shell script with kubeadm; six minutes
 # make review     programs of others that the tests let read plans; part of make test
 # make unit       only what needs no host, no root and no network
 # make lint types architecture   the static gates
@@ -19,7 +20,7 @@ PIP := -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help venv demo test test-all unit prepare prepare-cluster e2e-cluster lint format types architecture schemas bench review lock clean
+.PHONY: help venv demo test test-all unit prepare prepare-cluster e2e-cluster lint format types architecture schemas bench bench-cluster review lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -85,6 +86,9 @@ schemas: $(STAMP)
 
 bench: prepare $(BENCH)/.stamp
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(BENCH)/bin:$$PATH" $(BIN)/python -m benchmarks
+
+bench-cluster: prepare-cluster
+	@$(BIN)/python -m benchmarks.cluster
 
 # Readers of plans that are not kubexms; without them the tests that need them are skipped.
 review: $(REVIEW)/.stamp

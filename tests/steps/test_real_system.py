@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from kubexms.step.kinds._kubeadm.aftermath import PUT_BACK, REMEMBER
 from tests.steps.machine import Machine
 from tests.steps.on_machine import REGISTRY, Step
 from tests.steps.sandbox import Subject
@@ -231,6 +232,20 @@ class TestMounts:
         assert host.sh("cat /etc/fstab") == FSTAB
         assert step.observe() == prior
 
+    def test_swap_units_that_boot_will_start(self, host: Machine) -> None:
+        host.sh(
+            "mkdir -p /run/systemd/system; cd /etc/systemd/system\n"
+            "mkdir swap.target.wants x.target.requires\n"
+            "for u in a b c d; do printf '[Swap]\\nWhat=/none\\n' >/usr/lib/systemd/system/$u.swap; done\n"
+            "ln -s /usr/lib/systemd/system/a.swap swap.target.wants/\n"
+            "ln -s /usr/lib/systemd/system/b.swap b.swap; ln -s ../b.swap x.target.requires/\n"
+            "ln -s /usr/lib/systemd/system/c.swap swap.target.wants/; ln -s /dev/null c.swap\n"
+            "ln -s /nowhere/gone.swap swap.target.wants/"
+        )
+        seen = Step(host, "swap", state="off").observe()
+        # d is not enabled, c is masked, gone has no unit file
+        assert seen.attributes["units"] == ["a.swap", "b.swap"]
+
 
 class TestUnitFiles:
     def test_unit_and_drop_in_and_back(self, host: Machine) -> None:
@@ -249,3 +264,24 @@ class TestUnitFiles:
         seen = Step(host, "service", unit="ssh", running=True).observe()
         assert seen.presence == "unknown"
         assert seen.reason == "this host does not run systemd"
+
+
+class TestAftermath:
+    """What a node's programs change in the kernel is put back, and only that."""
+
+    def test_remembered_once_and_put_back(self, host: Machine) -> None:
+        host.sh(
+            "cd /proc/sys; echo 0 >vm/overcommit_memory; echo 7 >kernel/panic; echo 1 >kernel/panic_on_oops"
+        )
+        host.sh(REMEMBER)
+        host.sh("cd /proc/sys; echo 1 >vm/overcommit_memory; echo 10 >kernel/panic; echo 9 >vm/max_map_count")
+        host.sh(REMEMBER)  # the next attempt, after the kubelet has run
+        host.sh(PUT_BACK)
+        values = host.sh(
+            "cd /proc/sys; cat vm/overcommit_memory kernel/panic kernel/panic_on_oops vm/max_map_count"
+        )
+        assert values.split() == ["0", "7", "1", "9"]
+
+    def test_nothing_was_remembered(self, host: Machine) -> None:
+        host.sh(f"echo 5 >/proc/sys/kernel/panic; {PUT_BACK}")
+        assert host.sh("cat /proc/sys/kernel/panic") == "5\n"

@@ -55,7 +55,7 @@ def _channel_request(channel: paramiko.Channel, message: paramiko.Message) -> No
 
 
 class _Transport(paramiko.Transport):
-    """Asks for the kinds of host keys that are known first, certificates included."""
+    """Asks for the kinds of host keys that are known first, certificates included, and for quick ciphers."""
 
     _channel_handler_table = {  # noqa: RUF012 - paramiko's own class attribute, with one entry replaced
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
@@ -66,6 +66,12 @@ class _Transport(paramiko.Transport):
     @property
     def preferred_keys(self) -> tuple[str, ...]:
         return self.wanted_keys or tuple(super().preferred_keys)
+
+    @property
+    def preferred_ciphers(self) -> tuple[str, ...]:
+        """Those first that need no digest beside them: sending files takes half of the processor's time."""
+        known = tuple(super().preferred_ciphers)
+        return tuple(sorted(known, key=lambda name: "-gcm@" not in name))
 
 
 def connect(

@@ -110,21 +110,25 @@ k=/etc/kubernetes
 [ -e "$k/admin.conf" ] || exit 3
 [ -r "$k/admin.conf" ] || { echo 'permission denied: /etc/kubernetes/admin.conf cannot be read'; exit 1; }
 command -v openssl >/dev/null || { echo 'openssl is not installed on this host'; exit 1; }
+nl='
+'
 # look NAME, a certificate on standard input: when it ends, and whether that is too soon
 look() {
-  p=$(cat)
-  e=$(printf '%s\n' "$p" | openssl x509 -noout -enddate 2>/dev/null) || return 0
-  echo "end $1 ${e#notAfter=}"
-  printf '%s\n' "$p" | openssl x509 -noout -checkend "$within" >/dev/null || echo "due $1"
+  e=$(openssl x509 -noout -enddate -checkend "$within" 2>/dev/null) && d= || d=1
+  case $e in notAfter=*) ;; *) return 0 ;; esac
+  e=${e#notAfter=}
+  echo "end $1 ${e%%"$nl"*}"
+  [ -z "$d" ] || echo "due $1"
 }
+# first: the first certificate alone, so that texts can be compared: starting openssl once more takes long
+first() { sed -n '/^-----BEGIN CERTIFICATE-/,/^-----END CERTIFICATE-/{p;/^-----END/q;}' | tr -d '\r'; }
 # served NAME FILE PORT OPTION...: whether what is served is what is on the disk
 served() {
   n=$1 f=$2 port=$3
   shift 3
   [ -e "$f" ] || return 0
-  s=$(timeout 5 openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null |
-    openssl x509 -noout -fingerprint 2>/dev/null) || return 0
-  [ -z "$s" ] || [ "$s" = "$(openssl x509 -noout -fingerprint -in "$f")" ] || echo "stale $n"
+  s=$(timeout 5 openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null | first)
+  [ -z "$s" ] || [ "$s" = "$(first <"$f")" ] || echo "stale $n"
 }
 LOOKS
 for n in ca front-proxy-ca etcd/ca; do

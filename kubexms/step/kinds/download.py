@@ -15,7 +15,7 @@ from kubexms.step.contract import ActionKind, ChangeRequest, Probe, StepArgs, St
 from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
 from kubexms.step.kinds._shell.atomic import functions, ownership, permissions, removal, restoration
 from kubexms.step.kinds._shell.fetch import FETCH, curl_config, wget_settings
-from kubexms.step.kinds._shell.survey import Question, read_state, survey
+from kubexms.step.kinds._shell.survey import QUICK_SUMS, Question, read_state, survey
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -102,7 +102,9 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
         if not specs:
             return ()
         questions = [Question(spec.path, hashed=True, want=spec.sha256, show=False) for spec in specs]
-        fragment = Fragment(survey(questions), records=len(specs), timeout=60.0 + 20 * len(specs))
+        fragment = Fragment(
+            QUICK_SUMS + survey(questions), records=len(specs), timeout=60.0 + 20 * len(specs)
+        )
         return (Probe(fragment, tuple(range(len(specs)))),)
 
     def observe(self, spec: DownloadSpec, record: Record) -> Observation:
@@ -153,7 +155,7 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
             obtain = wget_settings(headers, insecure=insecure, proxy=proxy) + obtain
             payloads = {name: Payload(data=text.encode(), sensitive=True) for name, text in texts.items()}
         who = f"{quote(ownership(spec.owner, spec.group))} {quote(spec.mode or '')}"
-        head = f"{functions(spec.path)}{FETCH}want={spec.sha256}\nbegin {path}\n"
+        head = f"{functions(spec.path)}{FETCH}{QUICK_SUMS}want={spec.sha256}\nbegin {path}\n"
         script = f"{head}{_OBTAIN.replace('OBTAIN', obtain)}keep {who}\ncommit\n"
         return Action(script, payloads, backup=(spec.path,), timeout=3600.0)
 

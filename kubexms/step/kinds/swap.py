@@ -37,8 +37,18 @@ awk 'NR > 1 && NF { print "active=" $1 }' /proc/swaps 2>/dev/null
 awk '$1 !~ /^#/ && $3 == "swap" { print "fstab=" $1 }' /etc/fstab 2>/dev/null
 [ -d /run/systemd/system ] || exit 0
 {
-  systemctl list-unit-files --no-pager --no-legend -t swap 2>/dev/null |
-    awk '$2 ~ /^enabled/ { print "unit=" $1 }'
+  # enabled: as `systemctl list-unit-files` sees it, for which it reads every unit file of the host
+  for l in /etc/systemd/system/*.wants/*.swap /etc/systemd/system/*.requires/*.swap \
+      /run/systemd/system/*.wants/*.swap /run/systemd/system/*.requires/*.swap; do
+    [ -L "$l" ] && [ -e "$l" ] || continue
+    u=${l##*/}
+    for d in /etc /run; do
+      # masked
+      f=$d/systemd/system/$u
+      if [ -L "$f" ] && [ /dev/null -ef "$f" ]; then continue 2; fi
+    done
+    echo "unit=$u"
+  done
   systemctl show --no-pager -p Id -p LoadState -p ActiveState -p UnitFileState -p SourcePath -p FragmentPath \
     -- '*.swap' 2>/dev/null | awk -F = '
       function note() {

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from benchmarks.aims import judged
+from benchmarks.cluster.breakdown import (
+    MEMBER,
+    REST,
+    Milestones,
+    Share,
+    milestones,
+    shares,
+    spans,
+    without_tools,
+)
 from benchmarks.contenders import write_kubexms
 from benchmarks.controller import plan
 from benchmarks.formats import plan_of
@@ -99,3 +111,35 @@ def test_medians_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()
     report.table("Title", ["", "wall"], [["a", "1.00 s"]])
     assert "| a | 1.00 s |" in capsys.readouterr().out
+
+
+def event(at: float, kind: str, address: str = "", step_kind: str = "") -> str:
+    resource = {"addr": address, "resource_type": step_kind}
+    moment = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=at)
+    return json.dumps({"@timestamp": moment.isoformat(), "type": kind, "hook": {"resource": resource}})
+
+
+def test_where_the_time_of_a_bring_up_went() -> None:
+    steps = [
+        ("a/b/file@x", "file", 2, 3),
+        ("a/b/apt@x", "package", 3, 8),
+        ("a/b/apt@y", "package", 4, 9),
+        ("c/m/node@x", MEMBER, 10, 30),
+        ("c/m/node@y", MEMBER, 30, 45),
+    ]
+    moments = [(began, "apply_start", name, kind) for name, kind, began, _ in steps]
+    moments += [(ended, "apply_complete", name, kind) for name, kind, _, ended in steps]
+    lines = [event(0, "version"), *(event(*moment) for moment in sorted(moments))]
+    found = spans(lines)
+    assert [(span.address, span.began, span.ended) for span in found] == [
+        (name, began, ended) for name, _, began, ended in steps
+    ]
+    marks = milestones(found, 50)
+    assert marks == Milestones(planned=2, prepared=10, first=30, joined=45, ready=50)
+    assert marks.phases() == (2, 8, 20, 15, 5)
+    by_name = {share.name: share for share in shares(found)}
+    assert by_name["packages (apt)"] == Share("packages (apt)", 2, 10, 5)
+    assert by_name["kubeadm (init, join)"].host == 20
+    assert by_name[REST].total == 1
+    # 3 to 9 in apt, 10 to 45 in kubeadm
+    assert without_tools(found, 50) == 50 - 6 - 35

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubexms.step.kinds._kubeadm.aftermath import PUT_BACK, REMEMBER
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
@@ -86,6 +87,7 @@ for v in iptables ip6tables; do
   esac
 done
 rm -rf /etc/kubernetes/tmp
+AFTERMATH
 for d in /etc/kubernetes/pki/etcd /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes \
     /var/lib/cni/networks /var/lib/cni /var/lib/kubelet /var/lib/etcd; do
   rmdir "$d" 2>/dev/null || :
@@ -105,7 +107,7 @@ def check(version: str) -> str:
 
 def begin(what: str, version: str) -> str:
     """Check what is needed, and mark that `what` has begun."""
-    return check(version) + f"what={quote(what)}\n" + _MARK
+    return check(version) + f"what={quote(what)}\n" + REMEMBER + _MARK
 
 
 def member(cluster: str, node: str, role: str, version: str) -> str:
@@ -142,5 +144,10 @@ def revoke(token: str) -> str:
 def reset(socket: str | None) -> str:
     """The host is no member any more, and nothing of the cluster is left on it."""
     flag = f"--cri-socket {quote(socket)}" if socket else ""
-    script = _RESET.replace("OWN", OWN).replace("SOCKET", flag).replace("ROUTES", ROUTE_PROTOCOL)
+    script = (
+        _RESET.replace("AFTERMATH", PUT_BACK.strip())
+        .replace("OWN", OWN)
+        .replace("SOCKET", flag)
+        .replace("ROUTES", ROUTE_PROTOCOL)
+    )
     return PATHS + script

@@ -37,6 +37,20 @@ look() {
 }
 """
 
+QUICK_SUMS = """\
+case $(openssl dgst -sha256 -r </dev/null 2>/dev/null) in
+e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*)
+    sha256sum() {
+        [ "${1-}" != -- ] || shift
+        openssl dgst -sha256 -r "$@"
+    }
+    ;;
+esac
+"""
+"""Makes `sha256sum` openssl's where there is one that works (on nothing, to begin with): it uses the
+processor's instructions for this, which coreutils often do not. Pays off from some ten MB on. Paths begin
+with a slash."""
+
 # stats PATH...: one line per path. sums PATH...: one line per path, `-` for what is not a plain file.
 _LISTS = """\
 stats() {
