@@ -21,6 +21,7 @@ def check(
         found += _verdict(work, planned)
         found += _foreign(work, planned, lineage)
         found += _undecided(planned)
+        found += _noted(work, planned)
     if change.action in (ActionKind.DELETE, ActionKind.REPLACE) and planned.instance.step.prevent_destroy:
         found.append(
             _error(
@@ -50,6 +51,17 @@ def _verdict(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:
         return []
     message = rendered.executor.verdict(rendered.spec, seen.observation)
     return [_error(message, "", planned.change.address)] if message else []
+
+
+def _noted(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:
+    """Notes about what does not change: a change would show its own."""
+    seen = work.answer.seen.get(planned.change.address) if work.answer is not None else None
+    if seen is None or planned.change.effective:
+        return []
+    address = planned.change.address
+    return [
+        PlanDiagnostic(severity="warning", summary=note, address=address) for note in seen.observation.notes
+    ]
 
 
 def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:

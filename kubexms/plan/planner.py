@@ -320,6 +320,7 @@ class Planner:
             observation = seen.observation
             if seen.guard is GuardMode.UNAVAILABLE:
                 notes = ("its check ran unguarded: the host offers no read-only guard to this user",)
+        notes += observation.notes
         entry = work.entries.get(address)
         reads = instance.reads | instance.rendered.reads
         inputs = input_digests(reads, scope, self._conceal)

@@ -31,9 +31,15 @@ class Observation(FrozenModel):
     attributes: dict[str, JsonValue] = Field(default_factory=dict)
     """What is compared with the desired attributes, by the same names."""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
-    """What is not compared: text for diffs, a unit's InvocationID, change times."""
+    """What is not compared: text for diffs, a unit's InvocationID, change times, `notes` for a person."""
     reason: str = ""
     """Why it is unknown, for a person."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know although nothing follows from it: an end that comes nearer."""
+        found = self.extra.get("notes")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @classmethod
     def present(cls, attributes: Attributes, extra: Attributes | None = None) -> Self:

@@ -124,6 +124,9 @@ CASES: dict[str, Case] = {
 }
 APART = {
     "reboot": "it has a host and a test of its own",
+    "certificateAuthority": "it is about several hosts, and has tests of its own",
+    "issuedCertificate": "it is about several hosts, and has tests of its own",
+    "keyPair": "it is about several hosts, and has tests of its own",
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",

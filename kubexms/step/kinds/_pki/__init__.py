@@ -1,0 +1,1 @@
+"""Keys and certificates on hosts: what is there, what several hosts share, and what an authority signs."""
