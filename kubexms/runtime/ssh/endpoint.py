@@ -123,7 +123,8 @@ def _attempt(settings: SshSettings, open_socket: OpenSocket) -> paramiko.Transpo
 def _handshake(settings: SshSettings, sock: ByteSocket, check: HostKeyCheck) -> paramiko.Transport:
     transport = _Transport(sock)  # type: ignore[arg-type]
     transport.wanted_keys = check.algorithms()
-    transport.banner_timeout = transport.handshake_timeout = settings.timeout
+    # longer than the time that `start_client` takes: there is one limit, and one message for it
+    transport.banner_timeout = transport.handshake_timeout = settings.timeout + 5.0
     transport.auth_timeout = max(settings.timeout, 30.0)
     try:
         transport.start_client(timeout=settings.timeout)
@@ -136,6 +137,12 @@ def _handshake(settings: SshSettings, sock: ByteSocket, check: HostKeyCheck) -> 
     except (paramiko.SSHException, EOFError, OSError) as error:
         disconnect(transport)
         raise _RefusedError(f"{str(error) or type(error).__name__}.") from error
+    if not transport.initial_kex_done:  # paramiko returns all the same when the time has passed
+        disconnect(transport)
+        raise Unreachable(
+            f"{settings.hostname} port {settings.port}: no key exchange within {settings.timeout:g} s",
+            detail="The network or the host is very slow. connectTimeout can be raised.",
+        )
     return transport
 
 

@@ -280,6 +280,37 @@ def test_one_that_always_hangs_up_is_unreachable(sshd: Sshd, known_anywhere: Pat
     assert "MaxStartups" in caught.value.detail
 
 
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-slow\r\n"])
+def test_one_that_answers_too_slowly_is_unreachable(tmp_path: Path, said: bytes) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    taken: list[socket.socket] = []
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        taken.append(connection)
+        connection.sendall(said)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    target = HostTarget(
+        name="h1",
+        address="127.0.0.1",
+        port=listener.getsockname()[1],
+        connect_timeout=0.3,
+        ssh_config=Path("/dev/null"),
+        known_hosts=known(tmp_path / "none", ""),
+    )
+    try:
+        with pytest.raises(Unreachable, match=r"no key exchange within 0\.3 s") as caught:
+            asks(target)
+    finally:
+        thread.join(5.0)
+        listener.close()
+        for connection in taken:
+            connection.close()
+    assert "connectTimeout" in caught.value.detail
+
+
 def test_a_whole_plan_is_one_connection_and_one_session(sshd: Sshd, known_anywhere: Path) -> None:
     door = Doorkeeper(sshd.port, refused=0)
     connection = open_readonly(sshd.target(port=door.port, known_hosts=known_anywhere))
