@@ -29,12 +29,9 @@ def wanted(planned: PlannedStep, rendered: Rendered, observation: Observation) -
         return found  # what the step was about is undone apart
     if change.action is ActionKind.REPLACE and found.action is not ActionKind.CREATE:
         return Comparison(ActionKind.REPLACE, found.changed)
-    if (
-        found.action is ActionKind.NO_OP
-        and change.effective
-        and change.triggered_by
-        and rendered.desired is not None
-    ):
+    asked = bool(change.triggered_by) and rendered.desired is not None
+    resumed = planned.intent is not None and rendered.executor.resumes(rendered.spec)
+    if found.action is ActionKind.NO_OP and change.effective and (asked or resumed):
         return Comparison(change.action)
     return found
 

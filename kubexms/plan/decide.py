@@ -58,6 +58,9 @@ def decide(evidence: Evidence, conceal: Concealer) -> Change:
         found = Comparison(action, (), found.before, found.after)
     elif found.action is ActionKind.NO_OP and evidence.replace and rendered.desired is not None:
         found = Comparison(ActionKind.REPLACE, tuple(rendered.desired), found.before, rendered.desired)
+    elif found.action is ActionKind.NO_OP and evidence.intent is not None and executor.resumes(spec):
+        # what it did is there, and what it printed, or how it ended, has been taken by nobody
+        found = Comparison(ActionKind.RUN, (), found.before, found.after)
     if evidence.former is not None and found.action is not ActionKind.REPLACE:
         found = Comparison(
             ActionKind.REPLACE, found.changed, found.before, found.after, found.after_unknown, found.waits_for

@@ -58,6 +58,26 @@ def test_a_detached_command_outlives_its_controller(project: ProjectDirectory, w
     project.destroy()
 
 
+def test_what_a_detached_command_printed_is_taken_though_it_is_done(project: ProjectDirectory) -> None:
+    host = project.hosts[0]
+    word = "{{ outputs['m/t/long'].word }}\n"
+    project.pipeline(
+        detached(2, outputs={"word": "stdout"}, creates=DONE, undo=f"rm -f {DONE}"),
+        file("after", "/etc/kubexms-long", word),
+    )
+    with project.start("apply", "--auto-approve"):
+        until(host, f"test -s {LOG}")
+    until(host, f"test -e {DONE} && ! systemctl is-active -q 'kubexms-*'")
+    code, text = project.plan_code()
+    assert code == 2, text
+    assert "m/t/long@host1 will be run\n  # (an earlier run did not finish here)" in text
+    project.apply()
+    assert host.read(LOG) == "begun\nended\n"
+    assert host.read("/etc/kubexms-long") == "ended\n"
+    project.assert_empty_plan()
+    project.destroy()
+
+
 def test_a_detached_command_that_failed_meanwhile_is_told_with_its_output(project: ProjectDirectory) -> None:
     host = project.hosts[0]
     failing = detached(3, creates=DONE)

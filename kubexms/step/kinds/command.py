@@ -14,7 +14,15 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.errors import ActionFailed
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
-from kubexms.step.contract import ChangeRequest, Probe, RunsPolicy, StepArgs, StepContext, StepExecutor
+from kubexms.step.contract import (
+    ActionKind,
+    ChangeRequest,
+    Probe,
+    RunsPolicy,
+    StepArgs,
+    StepContext,
+    StepExecutor,
+)
 from kubexms.step.kinds._fields import AbsolutePath, Owner
 from kubexms.step.kinds._shell.checks import (
     SHOWN,
@@ -26,7 +34,7 @@ from kubexms.step.kinds._shell.checks import (
     read_shown,
     undecided,
 )
-from kubexms.step.kinds._shell.detached import run_detached
+from kubexms.step.kinds._shell.detached import find_detached, run_detached
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -192,7 +200,12 @@ class CommandExecutor(StepExecutor[CommandSpec]):
         return _action(spec.model_copy(update={"stdin": None}), spec.undo, (0,))
 
     def run(self, context: StepContext, spec: CommandSpec, request: ChangeRequest) -> Outcome:
-        if spec.detach:
+        if spec.detach and _only_found(request):
+            found = find_detached(context, _digest(spec), spec.expected_status)
+            if found is None:
+                return context.exchange(Action(":\n"))
+            outcome = found
+        elif spec.detach:
             text = program(spec.run, cwd=spec.cwd, env=spec.env)
             outcome = run_detached(context, text, _digest(spec), spec.expected_status)
         else:
@@ -206,6 +219,12 @@ class CommandExecutor(StepExecutor[CommandSpec]):
 
     def object_id(self, spec: CommandSpec) -> str:
         return _digest(spec)
+
+
+def _only_found(request: ChangeRequest) -> bool:
+    """Whether all is as it should be, and only what an interrupted run began is to be looked after."""
+    done = request.before.attributes.get("satisfied") is True
+    return request.action is ActionKind.RUN and done and not request.triggered_by
 
 
 def _digest(spec: CommandSpec) -> str:

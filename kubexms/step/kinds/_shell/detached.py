@@ -14,6 +14,7 @@ from kubexms.step.contract import StepContext
 
 STILL_RUNNING = 75
 _VANISHED = 70
+_GONE = 69
 _SLICE = 15
 """Seconds for which the host itself looks, before one line of progress."""
 
@@ -50,6 +51,14 @@ systemd-run --quiet --unit="$u" --description='a step of kubexms' sh -c '
     mv "$1/status.new" "$1/status"' sh "$w" >&2 || { rm -rf "$w"; exit 1; }
 """
 
+# What is done already is not begun again, whatever is left of it.
+_FIND = """\
+[ ! -f "$w/status" ] || exit 0
+! running || exit 0
+rm -rf "$w"
+exit {gone}
+"""
+
 _AWAIT = """\
 i=0
 until [ -f "$w/status" ]; do
@@ -82,6 +91,11 @@ def start(text: str, digest: str) -> Action:
     return Action(names + _START, {"program": payload})
 
 
+def find(digest: str) -> Action:
+    """Whether the unit is still there, or its result; status `_GONE` if there is neither."""
+    return Action(_NAMES.format(digest=digest[:12]) + _FIND.format(gone=_GONE))
+
+
 def wait(digest: str) -> Action:
     """Waits on the host for a while; status 0 when the unit has ended, `STILL_RUNNING` if not yet."""
     script = _AWAIT.format(vanished=_VANISHED, still=STILL_RUNNING, seconds=_SLICE)
@@ -102,6 +116,20 @@ def run_detached(context: StepContext, text: str, digest: str, statuses: Sequenc
     outcome = context.exchange(start(text, digest), verify=False)
     if not outcome.acted or outcome.status != 0:
         return outcome
+    return _result(context, digest, statuses)
+
+
+def find_detached(context: StepContext, digest: str, statuses: Sequence[int]) -> Outcome | None:
+    """The same for what an earlier run has started and is done; None where nothing of it is left to take."""
+    outcome = context.exchange(find(digest), verify=False)
+    if outcome.acted and outcome.status == _GONE:
+        return None
+    if not outcome.acted or outcome.status != 0:
+        return outcome
+    return _result(context, digest, statuses)
+
+
+def _result(context: StepContext, digest: str, statuses: Sequence[int]) -> Outcome:
     began = context.monotonic()
     while True:
         outcome = context.exchange(wait(digest), verify=False)
@@ -113,4 +141,4 @@ def run_detached(context: StepContext, text: str, digest: str, statuses: Sequenc
         context.sleep(0.1)
 
 
-__all__ = ["collect", "run_detached", "start", "wait"]
+__all__ = ["collect", "find", "find_detached", "run_detached", "start", "wait"]
