@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from kubexms import __version__
-from kubexms.errors import PlanError
+from kubexms.errors import GraphError, PlanError
 from kubexms.executor.adopt import next_order
 from kubexms.executor.events import Listener, RunFinished, RunResult, RunStarted, StepStatus, Waiting
 from kubexms.executor.stop import StopSignal
@@ -17,12 +17,14 @@ from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.reverting import Reverting, as_applied, reverting
 from kubexms.services.applying import begin, finish, unreachable
 from kubexms.services.drift import DriftReport, remembered, report_of
-from kubexms.services.planning import Prepared, prepare
+from kubexms.services.planning import Prepared, graph_of, prepare
 from kubexms.services.project import HostConnector, Project
 from kubexms.services.running import RunSetup, run_changes
 from kubexms.services.state import actor, lock_info
+from kubexms.spec.pipeline import Hooks
 from kubexms.state.model import LockInfo, RunRecord
 from kubexms.state.protocol import StateWriter
+from kubexms.step.contract import Disruption
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,11 @@ def repair(
             )
             report = replace(report, left=found.left)
             outcome = RepairOutcome(report, plan)
+            applied = _as_applied(project, prepared, found)
             if plan.effective and not approve(plan):
                 outcome = replace(outcome, approved=False)
             elif plan.effective:
-                outcome = _execute(project, outcome, prepared, found, connector, writer, listener, stop)
+                outcome = _execute(project, outcome, applied, connector, writer, listener, stop)
     finally:
         connector.close()
     ended = datetime.now(UTC)
@@ -104,17 +107,53 @@ def _bounded(prepared: Prepared, report: DriftReport, options: RepairOptions) ->
     return found
 
 
+@dataclass(frozen=True)
+class _Applied:
+    """The hosts as a run sees them that knows nothing but what was last applied."""
+
+    prepared: Prepared
+    as_recorded: bool
+    """Edits of the documents turned the order round: only the recorded one has no circle."""
+
+
+def _as_applied(project: Project, prepared: Prepared, found: Reverting) -> _Applied:
+    """Raises `PlanError` where neither order would do."""
+    planned = prepared.planned
+    hosts = {name: as_applied(work, found.steps) for name, work in planned.hosts.items()}
+    # scopes that another run left open stay open: closing them is for an apply
+    snapshot = planned.snapshot.model_copy(update={"scopes": {}})
+    applied = replace(prepared, planned=replace(planned, hosts=hosts, snapshot=snapshot))
+    if not any(step.change.effective for step in found.steps.values()):
+        return _Applied(applied, as_recorded=False)
+    try:
+        graph_of(project, applied.planned)
+    except GraphError as error:
+        interrupts = any(step.change.disruption is not Disruption.NONE for step in found.steps.values())
+        if interrupts and _has_hooks(project):
+            raise PlanError(
+                "the documents order steps otherwise than they were applied, so hooks have no place",
+                detail=f"{error.summary}. Apply the edits, or repair without --allow-disruption.",
+            ) from error
+        return _Applied(applied, as_recorded=True)
+    return _Applied(applied, as_recorded=False)
+
+
+def _has_hooks(project: Project) -> bool:
+    pipeline = project.loaded.pipeline
+    scopes = [pipeline, *pipeline.modules, *(task for module in pipeline.modules for task in module.tasks)]
+    return any(scope.hooks != Hooks() for scope in scopes)
+
+
 def _execute(
     project: Project,
     outcome: RepairOutcome,
-    prepared: Prepared,
-    found: Reverting,
+    applied: _Applied,
     connector: HostConnector,
     writer: StateWriter,
     listener: Listener,
     stop: StopSignal,
 ) -> RepairOutcome:
-    plan, planned = outcome.plan, prepared.planned
+    plan, planned = outcome.plan, applied.prepared.planned
     now = datetime.now(UTC)
     record = RunRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -130,13 +169,10 @@ def _execute(
     listener(
         RunStarted(record.id, len(plan.effective), tuple(sorted({change.host for change in plan.effective})))
     )
-    hosts = {name: as_applied(work, found.steps) for name, work in planned.hosts.items()}
-    # scopes that another run left open stay open: closing them is for an apply
-    snapshot = planned.snapshot.model_copy(update={"scopes": {}})
     setup = RunSetup(
         project,
         plan,
-        replace(prepared, planned=replace(planned, hosts=hosts, snapshot=snapshot)),
+        applied.prepared,
         connector,
         writer,
         record.id,
@@ -144,6 +180,7 @@ def _execute(
         next_order(planned),
         record.actor,
         reverting=True,
+        as_recorded=applied.as_recorded,
     )
     results = run_changes(setup, False, None, listener, stop)
     result = RunResult(record.id, results, stop.requested, unreachable(results, plan))

@@ -51,6 +51,8 @@ class RunSetup:
     actor: str
     reverting: bool = False
     """It puts back what was last applied: hooks run for what interrupts something, and for nothing else."""
+    as_recorded: bool = False
+    """The documents order steps against what was recorded: they go in the order in which they were made."""
 
 
 def run_changes(
@@ -110,9 +112,9 @@ def run_changes(
     )
     results: list[StepResult] = []
     phases: list[tuple[StepGraph, dict[str, Change]]] = []
-    if coming or planned.snapshot.scopes:
+    if not setup.as_recorded and (coming or planned.snapshot.scopes):
         phases.append((graph_of(setup.project, planned), coming))
-    stray = _stray(setup.project, steps, coming)
+    stray = coming if setup.as_recorded else _stray(setup.project, steps, coming)
     if stray:
         # the pipeline has no place for them any more: host by host, in the order in which they were made
         entries = sorted((steps[address] for address in stray), key=lambda step: _made(step, steps))

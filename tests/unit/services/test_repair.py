@@ -101,6 +101,22 @@ def test_steps_of_tasks_that_are_gone_are_put_back_too(here: Drifting) -> None:
     assert entries(here) == before
 
 
+@pytest.mark.parametrize("hooks", [False, True])
+def test_edits_that_turn_the_order_round_are_no_obstacle(here: Drifting, hooks: bool) -> None:
+    first, then = here.file("a", "1\n"), here.file("b", "2\n", dependsOn=["a"])
+    here.steps(first, then)
+    here.apply()
+    assert entries(here)["m/t/b@here"]["dependsOn"] == ["m/t/a@here"]
+    around = {"hooks": {"pre": [{"name": "h", "run": "true"}]}} if hooks else {}
+    here.steps({**then, "dependsOn": []}, first, **around)
+    (here.target / "a").write_text("vandal\n")
+    (here.target / "b").write_text("vandal\n")
+    done = mend(here)
+    assert (done.report.repaired, done.report.drifted) == (("m/t/a@here", "m/t/b@here"), ())
+    assert (here.target / "a").read_text() == "1\n"
+    assert (here.target / "b").read_text() == "2\n"
+
+
 def test_more_changes_than_allowed_are_none(here: Drifting) -> None:
     (here.target / "a").write_text("vandal\n")
     (here.target / "b").write_text("vandal\n")
