@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from kubexms.config.sources import SourceMap
 from kubexms.errors import ConfigError
 from kubexms.spec.address import Address
+from kubexms.spec.forms import in_words
 from kubexms.spec.pipeline import StepSpec
 
 _EXPECTED = {
@@ -69,6 +70,8 @@ def misfit(error: ValidationError, step: StepSpec) -> tuple[str, ConfigError]:
         path = ".".join(str(part) for part in item["loc"])
         expected, got = _EXPECTED.get(item["type"]), kind_of(item["input"])
         message = str(item["msg"]).removeprefix("Value error, ")
+        if item["type"] == "string_pattern_mismatch":
+            message = f"it must {in_words(item['ctx']['pattern'])}"
         if expected is not None:
             message = f"expected {expected}, not {got}"
         lines.append(f"{path}: {message}" if path else message)

@@ -140,8 +140,9 @@ def _as_applied(project: Project, prepared: Prepared, found: Reverting) -> _Appl
 
 def _has_hooks(project: Project) -> bool:
     pipeline = project.loaded.pipeline
-    scopes = [pipeline, *pipeline.modules, *(task for module in pipeline.modules for task in module.tasks)]
-    return any(scope.hooks != Hooks() for scope in scopes)
+    tasks = [task for module in pipeline.modules for task in module.tasks]
+    hooks = [pipeline.hooks, *(m.hooks for m in pipeline.modules), *(task.hooks for task in tasks)]
+    return any(one != Hooks() for one in hooks)
 
 
 def _execute(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kubexms.config.documents.translate import show, wrong_form
 from kubexms.config.yaml import Document, Path
 from kubexms.diagnostics import Diagnostic
 from kubexms.spec.base import Json
@@ -24,6 +25,10 @@ def model_errors(
             yield _duplicate(document, path, item.get("ctx", {}))
             continue
         message = str(item["msg"]).removeprefix("Value error, ")
+        if item["type"] == "string_pattern_mismatch":
+            shown = show(_value_at(document.value, path))
+            yield document.error(path, *wrong_form(shown, item["ctx"]["pattern"], secret), show=not secret)
+            continue
         if secret and not item["type"].startswith(("missing", "extra")):
             message = "not a valid value"
         summary, _, detail = message.partition("\n")

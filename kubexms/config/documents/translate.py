@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from kubexms.config.suggest import hint
 from kubexms.config.yaml import Document, Path
 from kubexms.diagnostics import Diagnostic
 from kubexms.spec.base import NAME_PATTERN
+from kubexms.spec.forms import in_words
 
 _TYPES = {
     "string": "a string",
@@ -24,6 +26,10 @@ _TYPES = {
 WRONG_FORM = " does not have the right form"
 """How the message ends for a text that does not match its pattern."""
 
+_DURATION = re.compile(r"(\d{1,9})\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)")
+_FEW = 8
+"""More fields than these are looked up elsewhere."""
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ROOT_FAILURES = frozenset({"type", "const", "enum", "pattern"})
 
 
@@ -96,7 +102,7 @@ class Translator:
                 if same_type:
                     yield from self._one(same_type[0])
                     return
-            yield self._wrong_type(error, [self._wanted(inner) for group in narrowed for inner in group])
+            yield self._wrong_type(error, [inner for group in narrowed for inner in group])
             return
         best = min(fitting, key=len)
         for inner in best:
@@ -116,11 +122,13 @@ class Translator:
         wanted = error.validator_value
         return [wanted] if isinstance(wanted, str) else list(wanted)  # type: ignore[arg-type]
 
-    def _wrong_type(self, error: ValidationError, wanted: Sequence[Sequence[str]]) -> Diagnostic:
+    def _wrong_type(self, error: ValidationError, inner: Sequence[ValidationError]) -> Diagnostic:
         path = self._path(error)
         secret = self._is_secret(path)
-        names = {name for group in wanted for name in group if name != "null"}
+        names = {name for one in inner for name in self._wanted(one) if name != "null"}
         summary, detail = _type_message(error.instance, names, secret, self._document, path)
+        if not detail and names == {"object"}:
+            detail = next((told for one in inner if (told := _fields(one))), "")
         return self._document.error(path, summary, detail, show=not secret)
 
     def _message(self, error: ValidationError, secret: bool) -> tuple[str, str]:
@@ -130,7 +138,8 @@ class Translator:
         match error.validator:
             case "type":
                 wanted = {limit} if isinstance(limit, str) else set(limit) - {"null"}  # type: ignore[arg-type]
-                return _type_message(error.instance, wanted, secret, self._document, path)
+                summary, detail = _type_message(error.instance, wanted, secret, self._document, path)
+                return summary, detail or _fields(error)
             case "enum":
                 names = [str(value) for value in limit]  # type: ignore[union-attr]
                 return f"{shown} is not allowed here", hint(str(error.instance), names, "allowed values")
@@ -141,7 +150,7 @@ class Translator:
                     "Names start with a letter or '_' and go on with letters, digits, '_', '-' and '.'."
                 )
             case "pattern":
-                return f"{shown}{WRONG_FORM}", f"It must match {limit}."
+                return wrong_form(shown, str(limit), secret)
             case "minItems":
                 return "the list is too short", f"At least {limit} item(s) are needed."
             case "minimum" | "exclusiveMinimum":
@@ -169,11 +178,35 @@ def _type_message(
         span = document.spans.get(path)
         text = document.source.text[span.start : span.end] if span is not None else str(instance)
         detail = f'Quote it: "{text}".'
+    elif wanted & {"number", "integer"} and isinstance(instance, str) and not secret:
+        detail = _in_seconds(instance)
     elif "array" in wanted and isinstance(instance, str) and not secret:
         detail = f"Write a list: [{instance[:60]}]."
     elif instance is None:
         detail = "Nothing is written here; remove the field or give it a value."
     return f"expected {expected}, not {got}", detail
+
+
+def _fields(error: ValidationError) -> str:
+    """What the mapping that is asked for holds, for who wrote something else."""
+    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    known = schema.get("properties", {})
+    if schema.get("type") != "object" or not known or len(known) > _FEW:
+        return ""
+    required = schema.get("required", ())
+    names = [f"{name} (needed)" if name in required else name for name in known]
+    return f"Its fields are: {', '.join(names)}."
+
+
+def _in_seconds(text: str) -> str:
+    """Advice for `5m`, where a number of seconds is asked for."""
+    match = _DURATION.fullmatch(text.strip())
+    return f"Write it in seconds: {int(match[1]) * _SECONDS[match[2][0]]}." if match else ""
+
+
+def wrong_form(shown: str, pattern: str, secret: bool) -> tuple[str, str]:
+    """What to say of a text that does not match: never the pattern where there are words for it."""
+    return f"{'this value' if secret else shown}{WRONG_FORM}", f"It must {in_words(pattern)}."
 
 
 def _kind_of(value: Any) -> str:

@@ -107,7 +107,7 @@ def test_edits_that_turn_the_order_round_are_no_obstacle(here: Drifting, hooks: 
     here.steps(first, then)
     here.apply()
     assert entries(here)["m/t/b@here"]["dependsOn"] == ["m/t/a@here"]
-    around = {"hooks": {"pre": [{"name": "h", "run": "true"}]}} if hooks else {}
+    around: dict[str, Any] = {"hooks": {"pre": [{"name": "h", "run": "true"}]}} if hooks else {}
     here.steps({**then, "dependsOn": []}, first, **around)
     (here.target / "a").write_text("vandal\n")
     (here.target / "b").write_text("vandal\n")
