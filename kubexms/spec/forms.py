@@ -55,6 +55,9 @@ FORMS: Mapping[str, str] = {
     r"^[A-Za-z0-9_-]+$": "letters, digits, '_' and '-'",
     r"^[a-z0-9_./-]+$": "the name of a setting, for example 'net.ipv4.ip_forward'",
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": "a domain: lower-case letters, digits, '-' and '.'",
+    r"^[A-Za-z0-9*_]([A-Za-z0-9 ._:@*/-]*[A-Za-z0-9._*])?$": (
+        "a name of a certificate: letters, digits, ' ', '.', '_', ':', '@', '*', '/' and '-'"
+    ),
     r"^[A-Za-z0-9][^\s/\x00]*$": "one word without '/', beginning with a letter or a digit",
     r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$": "letters, digits, '_', '-' and '.', beginning and ending "
     "with a letter or a digit",
