@@ -158,8 +158,11 @@ class StepApplier:
                 host.acted = True
                 self._verify(attempt, outcome)
                 return True
+            # what could not be seen has not changed because it can be seen now
+            blind = attempt.seen.observation.presence is Presence.UNKNOWN
             attempt.seen = context.before
-            if not host.acted and not alike(found, wanted(planned, rendered, attempt.last_seen.observation)):
+            now = wanted(planned, rendered, attempt.last_seen.observation)
+            if not host.acted and not blind and not alike(found, now):
                 raise GuardChanged(
                     "the host changed between the observation and the action; nothing was done",
                     detail="Plan again and look at what would happen.",

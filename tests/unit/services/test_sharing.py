@@ -255,3 +255,33 @@ def test_directories_and_what_is_in_them(here: Here) -> None:
     assert here.is_right()
     here.apply(destroy=True)
     assert not list(here.files.iterdir())
+
+
+CTR = """\
+#!/bin/sh
+[ -e {0}/up ] || {{ echo 'ctr: connection refused' >&2; exit 1; }}
+case "$*" in
+*'images check'* | *'images ls'*) echo 'REF TYPE DIGEST STATUS'; cat {0}/images ;;
+*'images pull'*) echo 'r.example/x:1 t sha256:{1} complete' >>{0}/images ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["is brought about", "is found done"])
+def test_what_could_not_be_seen_by_the_plan_may_be_seen_by_the_apply(
+    here: Here, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """containerd answers again when it comes to the step: nothing has changed that anybody had seen."""
+    programs = here.root / "bin"
+    programs.mkdir()
+    (programs / "ctr").write_text(CTR.format(here.files, "0" * 64))
+    (programs / "ctr").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    (here.files / "images").write_text(f"r.example/x:1 t sha256:{'0' * 64} complete\\n" if there else "")
+    here.steps(
+        {"name": "i", "kind": "containerdImage", "ref": "r.example/x:1", "digest": f"sha256:{'0' * 64}"}
+    )
+    ran = here.apply(meanwhile=(here.files / "up").touch)
+    [result] = ran.results.values()
+    assert (result.status.value, result.changed) == ("ok", not there), result.message
+    assert here.is_right()
