@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from kubexms.step.kinds._kubeadm.aftermath import PUT_BACK, REMEMBER
+from kubexms.step.observation import Observation
 from tests.steps.machine import Machine
 from tests.steps.on_machine import REGISTRY, Step
 from tests.steps.sandbox import Subject
@@ -259,6 +260,18 @@ class TestUnitFiles:
         step = Step(host, "systemdUnit", unit="kt", content="[Service]\nExecStart=/bin/true\n")
         assert step.observe().extra["content"] == "old\n"
         step.there_and_back()
+
+    def test_written_together_and_taken_back(self, host: Machine) -> None:
+        first = Step(host, "systemdUnit", unit="kt", content="[Service]\nExecStart=/bin/true\n")
+        drops = [Step(host, "systemdUnit", unit="kt", dropIn=name, content=f"# {name}\n") for name in "ab"]
+        steps = [first, *drops]
+        outcome = first.subject.member(0).sandbox.act(first.subject.merged([step.spec for step in steps]))
+        assert (outcome.status, outcome.stderr) == (0, b"")
+        assert all(step.observe().attributes["mode"] == "0644" for step in steps)
+        assert host.sh("cat /etc/systemd/system/kt.service.d/b.conf") == "# b\n"
+        for number, step in reversed(list(enumerate(steps))):
+            first.subject.member(number).undo(step.spec, Observation.absent())
+        assert host.sh("ls -d /etc/systemd/system/kt* 2>/dev/null || echo none") == "none\n"
 
     def test_a_host_without_systemd(self, host: Machine) -> None:
         seen = Step(host, "service", unit="ssh", running=True).observe()

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, TEMPLATE_FILE, Asset
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import Mode, octal
 from kubexms.step.kinds._shell.etc_files import PUT, restore
 from kubexms.step.kinds._shell.units import unit_name
@@ -186,18 +186,36 @@ class SystemdUnitExecutor(StepExecutor[SystemdUnitSpec]):
 
     def action(self, spec: SystemdUnitSpec, request: ChangeRequest) -> Action:
         """Writes the file, then tells systemd. A unit that is removed is stopped and disabled first."""
-        path = quote(spec.path)
         if spec.state == "absent":
             return Action(self._removal(spec), backup=(spec.path,))
         written = request.changed - {"daemonReloadNeeded"}
         if not written:
             return Action(_RELOAD)
-        script = PUT + _MKDIR.format(directory=quote(spec.path.rpartition("/")[0]))
-        if spec.verify and spec.drop_in is None:
-            script += _VERIFY.format(unit=quote(spec.unit))
-        script += f"[ ! -L {path} ] || rm -f {path}\n"
-        script += f"payload content | kx_put {path} {spec.mode} 0:0\n{_RELOAD}"
+        script = PUT + self._writing(spec, "content") + _RELOAD
         return Action(script, payloads={"content": self._payload(spec)}, backup=(spec.path,))
+
+    def shares(self, spec: SystemdUnitSpec) -> str | None:
+        """Units that are written: systemd reads all of its files once for all of them."""
+        return "write" if spec.state == "present" else None
+
+    def merge(self, parts: Sequence[Part[SystemdUnitSpec]]) -> Action:
+        """One after the other; systemd is told also if one of them fails."""
+        writing = [(number, part) for number, part in enumerate(parts) if part.alone.payloads]
+        texts = [
+            f"KX_BACKUP={part.backup}\n{self._writing(part.spec, f'content{number}')}"
+            for number, part in writing
+        ]
+        ended = f"ended() {{\n{_RELOAD}}}\ntrap ended EXIT\n"
+        payloads = {f"content{number}": self._payload(part.spec) for number, part in writing}
+        return Action(f"{PUT}{ended}{''.join(texts)}", payloads)
+
+    @staticmethod
+    def _writing(spec: SystemdUnitSpec, payload: str) -> str:
+        path = quote(spec.path)
+        script = _MKDIR.format(directory=quote(spec.path.rpartition("/")[0]))
+        if spec.verify and spec.drop_in is None:
+            script += _VERIFY.format(unit=quote(spec.unit), payload=payload)
+        return f"{script}[ ! -L {path} ] || rm -f {path}\npayload {payload} | kx_put {path} {spec.mode} 0:0\n"
 
     @staticmethod
     def _payload(spec: SystemdUnitSpec) -> Payload:
@@ -242,7 +260,7 @@ if [ ! -d {directory} ]; then : >"$KX_BACKUP/made"; mkdir -p {directory}; fi
 _VERIFY = """\
 if command -v systemd-analyze >/dev/null; then
   mkdir -p "$KX_BACKUP/verify"
-  payload content >"$KX_BACKUP/verify/"{unit}
+  payload {payload} >"$KX_BACKUP/verify/"{unit}
   systemd-analyze verify "$KX_BACKUP/verify/"{unit} || {{
     rm -rf "$KX_BACKUP/verify"; echo {unit}': systemd-analyze verify refused it' >&2; exit 1; }}
   rm -rf "$KX_BACKUP/verify"

@@ -60,6 +60,13 @@ done
 """
 )
 
+_FORGET = r"""
+kubeadm token list -o 'jsonpath={.description}|{.token}{"\n"}' 2>/dev/null |
+while IFS='|' read -r what token; do
+  [ "$what" != "$description" ] || kubeadm token delete "${token%%.*}" >/dev/null || :
+done
+"""
+
 _RESET = r"""
 own=OWN
 command -v kubeadm >/dev/null || { echo 'kubeadm is not installed on this host' >&2; exit 1; }
@@ -128,9 +135,13 @@ JOIN = "payload config | kubeadm join --config /dev/stdin\n"
 
 
 def mint(node: str, *, plane: bool) -> str:
-    """On a member: a token that lives for minutes; for a control plane the certificates too."""
-    described = f"--description {quote(f'kubexms {node}')}"
-    script = f"{PATHS}kubeadm token create --ttl 15m0s --print-join-command {described}\n"
+    """On a member: a token that lives for minutes; for a control plane the certificates too.
+
+    One that an earlier join of this node has left, because it was cut off, is of no more use.
+    """
+    description = quote(f"kubexms {node}")
+    script = f"{PATHS}description={description}\n{_FORGET}"
+    script += f"kubeadm token create --ttl 15m0s --print-join-command --description {description}\n"
     if plane:
         script += "payload config | kubeadm init phase upload-certs --upload-certs --config /dev/stdin\n"
     return script
