@@ -52,64 +52,74 @@ def missing() -> str | None:
     if "VERSION_CODENAME=bookworm" not in Path("/etc/os-release").read_text().splitlines():
         return "clusters need Debian bookworm, whose source package holds Kubernetes 1.20"
     absent = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if absent and not _programs().is_dir():
+    if absent and not programs().is_dir():
         return f"clusters need {', '.join(absent)} to compile Kubernetes (make prepare-cluster installs them)"
     return None
 
 
 def artifacts() -> Path:
     """Return the directory of artifacts; the first caller builds it (minutes, needs the network)."""
-    programs = _programs()
+    found = programs()
     made = cache_root() / "artifacts" / _digest(_RECIPE, _HERE / "images.py", Path(__file__))
     with locked("kubernetes-lock"):
-        if not programs.is_dir():
-            _compile(programs)
+        if not found.is_dir():
+            _compile(found)
         if not made.is_dir():
             made.parent.mkdir(exist_ok=True)
             with building(made) as fresh:
-                _collect(programs, fresh)
+                _collect(found, fresh)
     return made
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Where the compiled programs are, below `bin`."""
     return cache_root() / "kubernetes" / _digest(_RECIPE)
 
 
-def _compile(programs: Path) -> None:
+def _compile(out: Path) -> None:
     """Compile; with `KUBEXMS_BUILD_DIR` in a directory that stays, so that the next time is short."""
     sys.stderr.write("testbed: compiling Kubernetes, once (about seven minutes on two processors)\n")
-    programs.parent.mkdir(exist_ok=True)
+    out.parent.mkdir(exist_ok=True)
     kept = os.environ.get("KUBEXMS_BUILD_DIR")
     work = Path(kept) if kept else cache_root() / "kubernetes-work"
-    with building(programs) as fresh:
+    with building(out) as fresh:
         script(_RECIPE / "kubernetes.sh", work, fresh)
     if not kept:
         shutil.rmtree(work)
 
 
-def _collect(programs: Path, out: Path) -> None:
-    add(out, [programs / "bin" / name for name in BINARIES], Named(version=VERSION))
-    add(out, [programs / "crictl"], Named(version="v1.20.0"))
+def _collect(source: Path, out: Path) -> None:
+    add(out, [source / "bin" / name for name in BINARIES], Named(version=VERSION))
+    add(out, [source / "crictl"], Named(version="v1.20.0"))
+    add_images(out, source, VERSION)
+
+
+def add_images(out: Path, source: Path, kubernetes: str, *, all_of_them: bool = True) -> None:
+    """Add images of the programs in `source` to a directory of artifacts: all, or those of the version."""
     built = ensure_images()
     packages = [found for name in _PACKAGES for found in sorted(built.repo.glob(f"{name}_*.deb"))]
     with (
         TemporaryDirectory(dir=cache_root(), prefix="new-") as scratch,
         images.unpacked(built.base, packages, Path(scratch)) as root,
     ):
-        for name, version, layer, config in _layers(programs, root):
+        for name, version, layer, config in _layers(source, root, kubernetes, all_of_them):
             place = "docker.io/library" if name == "busybox" else REGISTRY
             archive = Path(scratch) / f"{name}.tar"
             images.write(archive, f"{place}/{name}:{version}", layer, config)
             add(out, [archive], Named())
 
 
-def _layers(programs: Path, root: Path) -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
+def _layers(
+    source: Path, root: Path, kubernetes: str, all_of_them: bool
+) -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
-        yield name, VERSION, images.static(root, programs / "bin" / name, f"usr/local/bin/{name}"), {}
-    yield "kube-proxy", VERSION, images.kube_proxy(root, programs / "bin/kube-proxy"), {}
-    pause = images.static(root, programs / "bin/pause", "pause")
+        yield name, kubernetes, images.static(root, source / "bin" / name, f"usr/local/bin/{name}"), {}
+    yield "kube-proxy", kubernetes, images.kube_proxy(root, source / "bin/kube-proxy"), {}
+    if not all_of_them:
+        return
+    pause = images.static(root, source / "bin/pause", "pause")
     yield "pause", "3.2", pause, {"Entrypoint": ["/pause"]}
-    coredns = images.static(root, programs / "coredns", "coredns")
+    coredns = images.static(root, source / "coredns", "coredns")
     yield "coredns", "1.7.0", coredns, {"Entrypoint": ["/coredns"]}
     yield "etcd", "3.4.13-0", images.etcd(root), {}
     yield "busybox", "1.35", images.busybox(root), {"Cmd": ["/bin/sh"]}
