@@ -127,14 +127,16 @@ def attendance(
     """The hosts of an apply whose record of having missed one changes by it.
 
     Who took part in all of a whole plan has caught up; a narrowed one (`--target`) makes up for nothing.
+    Who was left out by `--limit` has missed it.
     """
     narrowed = bool(plan.options.targets or plan.options.excludes)
     present = {report.name for report in plan.hosts}
+    gone = {removal.host for removal in plan.removals}
     found: list[HostState] = []
     for host in hosts:
-        if host.name not in present:
+        if host.name in gone:
             continue
-        at = now if host.name in missed else host.missed_at if narrowed else None
+        at = now if host.name in missed or host.name not in present else host.missed_at if narrowed else None
         if at != host.missed_at:
             found.append(host.model_copy(update={"missed_at": at}))
     return found

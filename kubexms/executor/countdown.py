@@ -281,6 +281,8 @@ class Countdown:
             self._book.fail(group.info.scopes, group.host, result.address)
             if self._job.fail_fast:
                 self._fail_fast(result.address)
+        elif result.status is StepStatus.IGNORED:
+            group.ignored += 1
         else:
             group.changed += result.changed  # what a failed step has written is no change that was made
             if cause is not None:

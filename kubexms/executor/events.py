@@ -128,6 +128,7 @@ class TaskFinished:
     host: str
     changed: int
     failed: int
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True)

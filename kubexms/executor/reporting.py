@@ -91,4 +91,4 @@ class Reporting:
     def task_finished(self, group: TaskOnHost) -> None:
         """A host has finished a task."""
         module, task = group.info.key
-        self.emit(TaskFinished(module, task, group.host, group.changed, group.failed))
+        self.emit(TaskFinished(module, task, group.host, group.changed, group.failed, group.ignored))

@@ -56,6 +56,7 @@ class TaskOnHost:
     left: int = 0
     changed: int = 0
     failed: int = 0
+    ignored: int = 0
     begun: bool = False
 
 

@@ -67,7 +67,7 @@ def _noted(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:
 def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:
     """A step that runs once was interrupted, and nothing on the host tells how far it got."""
     rendered, intent = planned.instance.rendered, planned.intent
-    if intent is None or rendered.executor.runs(rendered.spec) not in ("once", "on-change"):
+    if intent is None or intent.living or rendered.executor.runs(rendered.spec) not in ("once", "on-change"):
         return []
     if rendered.executor.resumes(rendered.spec):
         return []

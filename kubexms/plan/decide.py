@@ -129,6 +129,8 @@ def _reason(
     """Why, and the names that go with it."""
     if evidence.replace:
         return Reason.REPLACE_REQUESTED, ()
+    if evidence.intent is not None and evidence.intent.living:
+        return Reason.IN_PROGRESS, ()
     if evidence.intent is not None or (entry is not None and entry.tainted):
         return Reason.INTERRUPTED, ()
     if evidence.entry is not None and entry is None:

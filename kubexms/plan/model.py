@@ -37,6 +37,8 @@ class Reason(StrEnum):
     """A fact or `when` no longer selects the host: forgotten, never deleted."""
     REINSTALLED = "reinstalled"
     INTERRUPTED = "interrupted"
+    IN_PROGRESS = "in-progress"
+    """A run that goes on now is at it."""
     REPLACE_REQUESTED = "replace-requested"
     DESTROY = "destroy"
 

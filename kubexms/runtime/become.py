@@ -75,8 +75,8 @@ def _wait_until_ready(
             asked += 1
             if asked > 1 or become.password is None:
                 raise BecomeFailed(
-                    f"sudo did not accept the password for {become.user}",
-                    detail="Check the host's becomePassword reference.",
+                    f"sudo did not accept the password, so there is no shell as {become.user}",
+                    detail="It wants the one of the user who logs in: check connection.become.password.",
                 )
             if not channel.send(become.password.encode() + b"\n", timeout=remaining):
                 raise ProtocolError("sudo closed its input before it had read the password")
@@ -88,7 +88,7 @@ def _refused(become: Become, said: str, status: int | None) -> BecomeFailed:
     if "password is required" in said:
         return BecomeFailed(
             "sudo needs a password, and none is given",
-            detail="Give the host a becomePassword reference, or allow the user NOPASSWD in sudoers.",
+            detail="Give the host connection.become.password, or allow the user NOPASSWD in sudoers.",
         )
     if status == 127 or "not found" in said:
         return BecomeFailed(

@@ -350,5 +350,6 @@ def unreachable(results: tuple[StepResult, ...], plan: Plan) -> dict[str, str]:
     lost = {report.name: report.error for report in plan.hosts if report.status is HostStatus.UNREACHABLE}
     for result in results:
         if result.status is StepStatus.UNREACHABLE:
-            lost[result.address.rpartition("@")[2]] = result.message
+            host = result.address.rpartition("@")[2]
+            lost[host] = result.message.removeprefix(f"{host}: ")
     return lost

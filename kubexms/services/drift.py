@@ -18,6 +18,7 @@ from kubexms.plan.driftreport import DriftReport
 from kubexms.plan.model import Change, HostStatus, PlanOptions, Reason
 from kubexms.plan.motion import in_motion
 from kubexms.plan.planner import Planned
+from kubexms.services.living import living_runs
 from kubexms.services.planning import Prepared, prepare, selected
 from kubexms.services.project import Project
 from kubexms.services.state import actor
@@ -120,7 +121,7 @@ def _old_facts(planned: Planned) -> dict[str, datetime]:
 def _settled(report: DriftReport, before: StateSnapshot, project: Project) -> DriftReport:
     """The report without what a running apply makes of hosts half-way; the state is read again for it."""
     after = project.store.snapshot()
-    moved = in_motion(before, after, _living(project, before, after))
+    moved = in_motion(before, after, living_runs(project, before, after))
     moved = {host: run for host, run in moved.items() if host not in report.unreachable}
     return replace(
         report,
@@ -129,18 +130,6 @@ def _settled(report: DriftReport, before: StateSnapshot, project: Project) -> Dr
         unknown={a: why for a, why in report.unknown.items() if a.rpartition("@")[2] not in moved},
         applying=dict(sorted(moved.items())),
     )
-
-
-def _living(project: Project, *snapshots: StateSnapshot) -> set[str]:
-    """The runs with open intents or scopes that are carried out right now; those of the dead are not."""
-    holder = project.store.holder()
-    if holder is None:
-        return set()
-    known = {intent.run for snapshot in snapshots for intent in snapshot.intents.values()}
-    known |= {scope.run for snapshot in snapshots for scope in snapshot.scopes.values()}
-    recent = project.store.runs(limit=1000)
-    alive = (run for run in recent if run.id in known)
-    return {run.id for run in alive if run.status == "running" and run.started >= holder.created}
 
 
 # history ----------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ def write_plan(plan: Plan, path: Path) -> str:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise PlanError(f"cannot write the plan to {path}: {error.strerror}") from error
+        raise PlanError(
+            f"cannot write the plan to {path}: {error.strerror}",
+            detail="Nothing was saved, and no host was changed. Choose another place with --out.",
+        ) from error
     return digest
 
 
@@ -46,7 +49,10 @@ def read_plan(path: Path) -> Plan:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+        raise PlanError(
+            f"cannot read the plan {path}: {error.strerror}",
+            detail="`kubexms plan --out FILE` writes one. Paths are relative to the project (-C).",
+        ) from error
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

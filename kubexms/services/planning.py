@@ -14,6 +14,7 @@ from kubexms.plan.observe import Connector, HostAnswer
 from kubexms.plan.planner import PlanListener, Planned, Planner
 from kubexms.plan.selection import matching
 from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.services.living import with_living
 from kubexms.services.project import Project
 from kubexms.spec.address import Address
 from kubexms.spec.inventory import Host
@@ -38,7 +39,7 @@ def plan(project: Project, options: PlanOptions, *, listener: Listener, whole: b
     With `whole` the plan holds its origin, too, as a saved plan does. Raises `ConfigError` and
     `PlanError`; hosts that cannot be asked are in the plan's report.
     """
-    snapshot = project.store.snapshot()
+    snapshot = with_living(project, project.store.snapshot())
     prepared = prepare(project, options, project.connector(snapshot), snapshot, listener=listener)
     if not whole:
         return prepared.plan

@@ -82,6 +82,8 @@ class Intent(FrozenModel):
     object_id: str = ""
     machine_id: str = ""
     at: datetime
+    living: bool = Field(default=False, exclude=True)
+    """Its run goes on now. Never stored: who reads the state finds out (`services.living`)."""
 
 
 class OpenScope(FrozenModel):

@@ -78,6 +78,8 @@ def task_line(event: TaskFinished, paint: Paint) -> str:
         parts.append(paint(Role.CHANGE, f"{event.changed} changed"))
     if event.failed:
         parts.append(paint(Role.ERROR, f"{event.failed} failed"))
+    if event.ignored:
+        parts.append(paint(Role.WARNING, f"{event.ignored} ignored"))
     words = ", ".join(parts) or paint(Role.GOOD, "ok")
     return f"[{printable(event.host)}] {printable(event.module)}/{printable(event.task)}: {words}"
 

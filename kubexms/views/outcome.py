@@ -56,6 +56,8 @@ class HostTally:
     changed: int = 0
     failed: int = 0
     skipped: int = 0
+    ignored: int = 0
+    """Failures that the step says do not matter."""
     unreachable: str | None = None
     """Why; None: it could be reached."""
     stale: bool = False
@@ -76,7 +78,9 @@ def tallies(result: RunResult) -> list[HostTally]:
         name = item.address.rpartition("@")[2]
         tally = hosts.setdefault(name, HostTally(name))
         match item.status:
-            case StepStatus.OK | StepStatus.IGNORED:
+            case StepStatus.IGNORED:
+                tally.ignored += 1
+            case StepStatus.OK:
                 tally.ok += 1
                 tally.changed += item.changed
             case StepStatus.SKIPPED:
@@ -117,7 +121,7 @@ def failure_diagnostic(result: StepResult) -> Diagnostic:
     if result.remaining:
         parts.append(f"still different: {', '.join(result.remaining)}")
     for name, text in (("stderr", result.stderr), ("stdout", result.stdout)):
-        if text.strip():
+        if text.strip() and (name == "stdout" or not result.message.endswith(f": {text.strip()}")):
             lines = text.rstrip("\n").split("\n")
             parts += [f"{name}:", *(f"  {line}" for line in lines)]
     ignored = result.status is StepStatus.IGNORED

@@ -32,13 +32,14 @@ def recap_text(
 def _hosts(result: RunResult, paint: Paint, *, expand: bool) -> Iterator[str]:
     groups: dict[tuple[object, ...], list[HostTally]] = defaultdict(list)
     for tally in tallies(result):
-        alike = (tally.ok, tally.changed, tally.failed, tally.skipped, tally.unreachable, tally.stale)
+        counts = (tally.ok, tally.changed, tally.failed, tally.skipped)
+        alike = (*counts, tally.ignored, tally.unreachable, tally.stale)
         groups[(tally.host, *alike) if expand else alike].append(tally)
     if not groups:
         return
     names = [printable(fold_text(tally.host for tally in members)) for members in groups.values()]
     column = min(max(map(len, names)), 40)
-    widest = [max(len(str(key[-6 + place])) for key in groups) for place in range(4)]
+    widest = [max(len(str(key[-7 + place])) for key in groups) for place in range(4)]
     yield paint(Role.BOLD, "Recap")
     for name, members in zip(names, groups.values(), strict=True):
         yield f"  {name:{column}}  {_figures(members[0], widest, paint)}"
@@ -54,6 +55,8 @@ def _figures(tally: HostTally, widest: list[int], paint: Paint) -> str:
     parts = []
     for (word, count, role), width in zip(figures, widest, strict=True):
         parts.append(paint(role if count else Role.DIM, f"{word}={count}") + " " * (width - len(str(count))))
+    if tally.ignored:
+        parts.append(paint(Role.WARNING, f"ignored={tally.ignored}"))
     if tally.unreachable is not None:
         parts.append(paint(Role.ERROR, "unreachable") + f" ({printable(tally.unreachable)})")
     if tally.stale:

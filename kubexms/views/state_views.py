@@ -78,6 +78,8 @@ def runs_text(
     drift: Mapping[str, Sequence[StepRecord]] | None = None,
 ) -> str:
     """A table, newest first; below a drift run whose id is in `drift`, what began to drift and what ended."""
+    if not runs:
+        return "Nothing has run yet.\n"
     rows = [
         (
             run.id,

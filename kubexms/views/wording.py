@@ -73,6 +73,8 @@ def reason(change: Change) -> str:
             return "the host was reinstalled: its machine-id changed"
         case Reason.INTERRUPTED:
             return "an earlier run did not finish here"
+        case Reason.IN_PROGRESS:
+            return "a run that goes on now is at it"
 
 
 def disruption(change: Change) -> str:

@@ -48,21 +48,30 @@ row() {
 _TOOLS = r"""
 PATH=$PATH:/usr/sbin:/sbin
 has() { grep "^$name:" /etc/group | cut -d: -f4 | tr , '\n' | grep -qx -e "$1"; }
+# need TOOL OTHER: one of them is there
+need() {
+  command -v "$1" >/dev/null || command -v "$2" >/dev/null ||
+    { echo "this host has neither $1 nor $2, so $name cannot be changed" >&2; exit 1; }
+}
 # enter USER and leave USER: one membership
 enter() {
   if has "$1"; then return 0; fi
+  need gpasswd addgroup
   if command -v gpasswd >/dev/null; then gpasswd -a "$1" "$name" >/dev/null; else addgroup "$1" "$name"; fi
 }
 leave() {
   has "$1" || return 0
+  need gpasswd delgroup
   if command -v gpasswd >/dev/null; then gpasswd -d "$1" "$name" >/dev/null; else delgroup "$1" "$name"; fi
 }
 drop() {
   grep -q "^$name:" /etc/group || return 0
+  need groupdel delgroup
   if command -v groupdel >/dev/null; then groupdel "$name"; else delgroup "$name"; fi
 }
 make() {
-  grep -q "^$name:" /etc/group && return
+  ! grep -q "^$name:" /etc/group || return 0
+  need groupadd addgroup
   if command -v groupadd >/dev/null; then
     groupadd ${gid:+-g "$gid"} ${system:+-r} "$name"
   else

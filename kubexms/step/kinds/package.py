@@ -16,7 +16,7 @@ from kubexms.spec.base import FrozenModel
 from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._shell.etc_files import lists_of
 from kubexms.step.kinds._shell.package_install import INSTALL
-from kubexms.step.kinds._shell.package_probe import PROBE
+from kubexms.step.kinds._shell.package_probe import PROBE, TOOL
 from kubexms.step.kinds._shell.package_remove import REMOVE, UNDO
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
@@ -238,7 +238,9 @@ class PackageExecutor(StepExecutor[PackageSpec]):
             for text in (name, version.split()[-1] if "(" not in version else version.split()[0])
         ]
         held = prior.extra.get("held")
-        script = f"wait_for={spec.lock_timeout}\n{UNDO}"
+        # where the host could not say what is installed, nothing was
+        alone = f'{TOOL}[ -n "$tool" ] || exit 0\n' if prior.presence is Presence.UNKNOWN else ""
+        script = f"{alone}wait_for={spec.lock_timeout}\n{UNDO}"
         if spec.state != "absent":
             script += f"withdraw {words(new)}\n"
         if old:

@@ -171,7 +171,9 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
     def undo(self, spec: ServiceSpec, prior: Observation) -> Action | None:
         """Running, enabled and masked as they were, as far as this step had a say in them."""
         was = prior.attributes if prior.presence is Presence.PRESENT else {}
-        script = START + f"u={quote(spec.unit)}\nreread\n"
+        # nothing was known of the unit, so nothing was done either where there is no systemd
+        script = "[ -d /run/systemd/system ] || exit 0\n" if prior.presence is Presence.UNKNOWN else ""
+        script += START + f"u={quote(spec.unit)}\nreread\n"
         if spec.running is not None and not was.get("running"):
             script += 'known || exit 0\nsystemctl stop -- "$u"\n'
         if was.get("masked"):

@@ -124,6 +124,22 @@ def test_facts_of_a_lost_host_that_others_read_are_the_last_recorded_with_their_
     assert before - timedelta(seconds=1) <= report.facts_at["lost"] <= datetime.now(UTC)
 
 
+def test_who_is_left_out_by_limit_is_behind(here: Drifting) -> None:
+    here.inventory("here", "other")
+    path = f"{here.target}/{{{{ host.name }}}}"
+    here.steps({**here.file("a", "one\n"), "path": path})
+    here.apply()
+    assert here.drift().behind == ()
+    here.steps({**here.file("a", "two\n"), "path": path})
+    here.names = ("here",)
+    here.apply()
+    report = here.drift()
+    assert (report.exit_code, report.behind) == (0, ("other",))
+    here.names = ("other",)
+    here.apply()
+    assert here.drift().behind == ()
+
+
 def test_a_host_that_missed_an_apply_is_behind_until_it_catches_up(here: Drifting) -> None:
     here.inventory("here", "lost")
     path = f"{here.target}/{{{{ host.name }}}}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubexms.plan.driftreport import DriftReport
+from kubexms.plan.model import Reason
 from tests.unit.services.drifting import Drifting, addresses
 
 
@@ -57,6 +58,16 @@ def test_the_half_applied_moment_is_no_drift(here: Drifting) -> None:
     assert (after.exit_code, after.applying) == (0, {})
 
 
+def test_a_plan_beside_an_apply_says_who_is_at_it(here: Drifting) -> None:
+    process = slow(here)
+    try:
+        during = here.plan()
+    finally:
+        let_go(here, process)
+    assert {c.address: c.reason for c in during.effective}["m/t/z@here"] is Reason.IN_PROGRESS
+    assert not during.diagnostics, "nobody has to decide about a step whose run goes on"
+
+
 def test_a_loop_beside_an_apply_never_reports_drift(here: Drifting) -> None:
     process = slow(here)
     reports: list[DriftReport] = [here.drift()]
@@ -73,6 +84,8 @@ def test_an_apply_that_was_killed_hides_nothing(here: Drifting) -> None:
     process = slow(here)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    reasons = {change.address: change.reason for change in here.plan().effective}
+    assert reasons["m/t/z@here"] is Reason.INTERRUPTED
     report = here.drift()
     assert addresses(report) == ["m/t/a@here"]
     assert (report.applying, report.behind) == ({}, ("here",))

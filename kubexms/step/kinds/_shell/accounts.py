@@ -90,6 +90,11 @@ home_of() { h=$(known "$1"); h=${h%:*}; printf '%s' "${h##*:}"; }
 save() {
   [ -e "$KX_BACKUP/shadow" ] || (umask 077; grep "^$name:" /etc/shadow >"$KX_BACKUP/shadow" || :)
 }
+# need TOOL OTHER: one of them is there
+need() {
+  command -v "$1" >/dev/null || command -v "$2" >/dev/null ||
+    { echo "this host has neither $1 nor $2, so $name cannot be changed" >&2; exit 1; }
+}
 # make: the account that the variables describe; nested and system are 1 or empty
 make() {
   if known "$name" >/dev/null; then
@@ -97,6 +102,7 @@ make() {
     [ -z "$nested" ] || nest
     return
   fi
+  need useradd adduser
   h=${home:-/home/$name}
   [ -z "$nested" ] || [ -e "$h" ] || printf '%s' "$h" >"$KX_BACKUP/home"
   if command -v useradd >/dev/null; then
@@ -125,6 +131,7 @@ make() {
   join
 }
 join() {
+  [ -z "$groups" ] || need usermod addgroup
   IFS=,
   for g in $groups; do addgroup "$name" "$g"; done
   IFS=' '
@@ -159,6 +166,7 @@ nest() {
   chmod 0700 "$h"
 }
 lock() {
+  need usermod passwd
   if command -v usermod >/dev/null; then
     if [ "$1" = 1 ]; then usermod -L "$name"; else usermod -U "$name"; fi
   elif [ "$1" = 1 ]; then passwd -l "$name"; else passwd -u "$name"; fi
@@ -166,6 +174,7 @@ lock() {
 # drop HOME: the account, and with 1 its home
 drop() {
   known "$name" >/dev/null || return 0
+  need userdel deluser
   h=$(home_of "$name")
   if command -v userdel >/dev/null; then
     if [ "$1" = 1 ]; then userdel -r "$name" || [ "$?" = 12 ]; else userdel "$name"; fi

@@ -5,7 +5,12 @@ from __future__ import annotations
 TOOL = r"""
 tool=
 if [ -s /var/lib/dpkg/status ] && command -v dpkg-query >/dev/null; then tool=apt
-elif command -v rpm >/dev/null; then tool=dnf; fi
+else
+  # busybox has an rpm of its own, which knows no database of packages
+  case $(command -v rpm) in
+    /*) case $(readlink -f "$(command -v rpm)") in *busybox*) ;; *) tool=dnf ;; esac ;;
+  esac
+fi
 """
 
 PROBE = (
