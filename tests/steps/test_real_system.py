@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from kubexms.step.kinds._kubeadm.aftermath import PUT_BACK, REMEMBER
+from kubexms.step.kinds._kubeadm.scripts import PID
 from kubexms.step.observation import Observation
 from tests.steps.machine import Machine
 from tests.steps.on_machine import REGISTRY, Step
@@ -277,6 +278,18 @@ class TestUnitFiles:
         seen = Step(host, "service", unit="ssh", running=True).observe()
         assert seen.presence == "unknown"
         assert seen.reason == "this host does not run systemd"
+
+
+def test_processes_with_long_names_are_found(host_with_stand_ins: Machine) -> None:
+    """As kube-controller-manager must be, to be started anew: the kernel keeps less of its name."""
+    name = "kubexms-test-of-a-long-name"
+    host = host_with_stand_ins
+    host.sh(f"cp /bin/sleep /usr/local/bin/{name}")
+    found = host.sh(
+        f"/usr/local/bin/{name} 60 >/dev/null 2>&1 &\n{PID}\nsleep 0.2; pid {name}; echo $!; kill $!"
+    )
+    seen, started = found.split()
+    assert seen == started
 
 
 class TestAftermath:

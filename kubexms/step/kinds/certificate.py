@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Outcome, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.scripts import PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 
@@ -77,7 +78,7 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
         due = request.before.attributes.get("due")
         names = [name for name in due if name in NAMES] if isinstance(due, list) else []
         script = f"{PATHS}{ADMIN}" + "".join(f"kubeadm certs renew {name}\n" for name in names)
-        return Action(script + _RESTART, timeout=900.0)
+        return Action(script + PID + _RESTART, timeout=900.0)
 
     def run(self, context: StepContext, spec: CertificateSpec, request: ChangeRequest) -> Outcome:
         """One control plane at a time: the others serve meanwhile."""
@@ -159,7 +160,6 @@ exit 0
 
 # What reads its certificates when it starts is ended; the kubelet starts it again. The API needs etcd.
 _RESTART = r"""
-pid() { pgrep -xo "$1" || :; }
 for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   was=$(pid "$c")
   [ -n "$was" ] || continue

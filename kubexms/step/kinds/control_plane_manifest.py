@@ -11,6 +11,7 @@ from pydantic import JsonValue, model_validator
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import holds
+from kubexms.step.kinds._kubeadm.scripts import PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
@@ -92,7 +93,7 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
 
     def action(self, spec: ControlPlaneManifestSpec, request: ChangeRequest) -> Action:
         wrong = [name for name in COMPONENTS if name in request.changed] or list(COMPONENTS)
-        script = f"{PATHS}{ADMIN}{_ACT}"
+        script = f"{PATHS}{ADMIN}{PID}{_ACT}"
         for name in wrong:
             script += f"component {name} {_PHASES[name]}\n"
         payload = Payload(data=spec.config.encode())
@@ -151,7 +152,6 @@ printf %s "$config" | unshare -m sh -c '
 """.replace("NAMES", " ".join(COMPONENTS))
 
 _ACT = r"""
-pid() { pgrep -xo "$1" || :; }
 # component NAME PHASE: its manifest anew; the kubelet then starts it anew, unless only the text differed
 component() {
   was=$(pid "$1")

@@ -102,6 +102,11 @@ done
 rm -rf "$own"
 """
 
+PID = r"""
+pid() { pgrep -xo "$(printf %.15s "$1")" || :; }
+"""
+"""The oldest process of a name, of which the kernel keeps fifteen characters (proc(5), comm)."""
+
 ROUTE_PROTOCOL = "75"
 """The mark (`proto`) of routes that this tool has made."""
 
