@@ -94,11 +94,13 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
         if found.error:
             return Observation.unknown(f"the API does not answer: {found.error}")
         wanted = found.wanted(spec.node_name)
+        # a node that is to come has no route at boot either: when it joins, nothing more differs than before
+        coming = set(spec.nodes) - {spec.node_name} - wanted.keys()
         attributes: dict[str, JsonValue] = {
             "configuration": found.configuration,
             "missing": list[JsonValue](_missing(spec, found)),
             "masquerade": found.masquerade,
-            "atBoot": found.boot >= frozenset(wanted.values()) and found.enabled,
+            "atBoot": not coming and found.boot >= frozenset(wanted.values()) and found.enabled,
         }
         extra: dict[str, JsonValue] = {"podCidr": found.nodes.get(spec.node_name, ("", ""))[0]}
         return Observation.present(attributes, extra)
