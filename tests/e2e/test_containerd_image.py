@@ -28,11 +28,12 @@ CONTAINERD = (
 class Image:
     """An image with one small file, as an archive."""
 
-    def __init__(self, directory: Path, text: str) -> None:
+    def __init__(self, directory: Path, text: str, ref: str = REF) -> None:
+        self.ref = ref
         self.archive = directory / f"{text}.tar"
         with images.Layer(Path("/")) as layer:
             layer.file("greeting", text.encode())
-            images.write(self.archive, REF, layer.content(), {"Entrypoint": ["/greeting"]})
+            images.write(self.archive, ref, layer.content(), {"Entrypoint": ["/greeting"]})
         self.sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         with tarfile.open(self.archive) as archive:
             members = {member.name: archive.extractfile(member) for member in archive.getmembers()}
@@ -46,7 +47,7 @@ class Image:
             self.digest = str(json.load(index)["manifests"][0]["digest"])
 
     def step(self, **more: Any) -> dict[str, Any]:
-        return {"name": "image", "kind": "containerdImage", "ref": REF, "digest": self.digest, **more}
+        return {"name": "image", "kind": "containerdImage", "ref": self.ref, "digest": self.digest, **more}
 
     def imported(self) -> dict[str, Any]:
         return self.step(archive=self.archive.name, sha256=self.sha256)
@@ -133,6 +134,24 @@ def test_an_archive_without_the_image_is_refused(
     done = project.run("apply", "--auto-approve")
     assert done.returncode == 1
     assert f"it is {image.digest} instead of" in done.stdout + done.stderr
+
+
+def test_several_in_a_row(project: ProjectDirectory, host: Host, tmp_path: Path) -> None:
+    """They share an exchange; the one whose archive holds something else fails alone, with its reason."""
+    first, wrong, last = (Image(tmp_path, name, f"registry.example/{name}:1.0") for name in "abc")
+    steps = [image.imported() | {"name": image.archive.stem} for image in (first, wrong, last)]
+    steps[1]["digest"] = f"sha256:{'0' * 64}"
+    project.pipeline(*steps)
+    done = project.run("apply", "--auto-approve")
+    assert done.returncode == 1
+    assert f"it is {wrong.digest} instead of" in done.stdout + done.stderr
+    assert "m/t/c@" in done.stdout
+    assert listed(host)[first.ref] == first.digest
+    assert last.ref not in listed(host)
+    project.pipeline(steps[0], steps[2])
+    project.apply()
+    project.assert_empty_plan()
+    assert listed(host)[last.ref] == last.digest
 
 
 def test_pulled_by_its_digest(project: ProjectDirectory, fleet: Fleet, host: Host, tmp_path: Path) -> None:

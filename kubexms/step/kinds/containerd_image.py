@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds.download import Sha256
 from kubexms.step.observation import Attributes, Observation, Presence
@@ -20,6 +20,9 @@ from kubexms.step.shell import quote, words
 
 LISTED, UNLISTED, NO_CLIENT, NO_ANSWER = 0, 1, 2, 3
 """Statuses of a record."""
+
+SHARED_LIMIT = 1 << 26
+"""Bytes up to which an archive is imported together with others: all of them lie on the host meanwhile."""
 
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 
@@ -116,6 +119,22 @@ class ContainerdImageExecutor(StepExecutor[ContainerdImageSpec]):
             payload = Payload(path=Path(spec.archive.path), size=spec.archive.size)
             return Action(f"{head}{_IMPORT}{_CONFIRM}", {"archive": payload}, timeout=3600.0)
         return Action(f"{head}by_digest={quote(spec.by_digest)}\n{_PULL}{_CONFIRM}", timeout=3600.0)
+
+    def shares(self, spec: ContainerdImageSpec) -> str | None:
+        """Archives for one containerd and namespace: starting `ctr` takes longer than a small image does."""
+        archived = isinstance(spec.archive, Asset) and spec.archive.size <= SHARED_LIMIT
+        return spec.client if archived else None
+
+    def merge(self, parts: Sequence[Part[ContainerdImageSpec]]) -> Action:
+        """One after the other, up to an archive that holds something else."""
+        script = [_FUNCTIONS, _CLIENT_NEEDED]
+        payloads: dict[str, Payload] = {}
+        for number, part in enumerate(parts):
+            name = f"archive{number}"
+            script += [self._names(part.spec), f"digest={part.spec.digest}\n"]
+            script += [_IMPORT.replace("payload archive", f"payload {name}"), _CONFIRM]
+            payloads[name] = part.alone.payloads["archive"]
+        return Action("".join(script), payloads, timeout=3600.0)
 
     def undo(self, spec: ContainerdImageSpec, prior: Observation) -> Action | None:
         if prior.presence is Presence.ABSENT:
