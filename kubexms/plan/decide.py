@@ -189,7 +189,7 @@ def _change(
         disruption=disruption,
         triggered_by=names,
         unknown=observation.reason if effective and observation.presence is Presence.UNKNOWN else "",
-        notes=evidence.notes,
+        notes=(*evidence.notes, *_why_hidden(rendered, found)) if effective else evidence.notes,
         summary=summary_of(rendered),
         binding=Binding.model_construct(
             spec=conceal.spec_digest(rendered),
@@ -215,6 +215,15 @@ def summary_of(rendered: Rendered) -> str:
         ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values if value
     )
     return " ".join(flat)
+
+
+def _why_hidden(rendered: Rendered, found: Comparison) -> tuple[str, ...]:
+    """Said where something would be shown if it were not for the kind's own prudence."""
+    if rendered.unknown_identity is not None or not rendered.sensitive_attributes & {*found.changed}:
+        return ()
+    own = rendered.executor.secrets_from(rendered.spec)
+    why = rendered.executor.why_hidden(rendered.spec)
+    return (why,) if why and rendered.sensitive_attributes == own else ()
 
 
 def _text(

@@ -33,13 +33,19 @@ def limited(hosts: Sequence[Host], limit: Sequence[str]) -> list[Host]:
     return [host for host in hosts if host.name in chosen]
 
 
-def matching(addresses: Iterable[str], patterns: Sequence[str], option: str) -> set[str]:
-    """The addresses that the globs select. Raises `PlanError` for a glob that matches nothing."""
+def matching(
+    addresses: Iterable[str], patterns: Sequence[str], option: str, silent: Iterable[Address] = ()
+) -> set[str]:
+    """The addresses that the globs select.
+
+    `silent` are those of hosts that did not answer: they are not selected, and may be named.
+    Raises `PlanError` for a glob that matches nothing.
+    """
     parsed = [(text, Address.parse(text)) for text in addresses]
     chosen: set[str] = set()
     for pattern in patterns:
         found = {text for text, address in parsed if address.matches(pattern)}
-        if not found:
+        if not found and not any(address.matches(pattern) for address in silent):
             raise PlanError(
                 f"{option} {pattern} matches nothing",
                 detail="Addresses look like module/task/step@host; globs and prefixes work. "

@@ -72,7 +72,7 @@ def prepare(
     planned = planner.plan()
     _refuse_cycles(project, planned)
     if options.replace:
-        matching(planned.steps(), options.replace, "--replace")
+        matching(planned.steps(), options.replace, "--replace", _silent(project, planned))
     made = assemble(
         planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
     )
@@ -135,11 +135,26 @@ def selected(project: Project, planned: Planned, options: PlanOptions) -> set[st
     from kubexms.graph.select import select
 
     everything = planned.steps()
-    targets = matching(everything, options.targets, "--target") if options.targets else set(everything)
-    excluded = matching(everything, options.excludes, "--exclude") if options.excludes else set()
+    silent = _silent(project, planned)
+    targets = set(everything)
+    if options.targets:
+        targets = matching(everything, options.targets, "--target", silent)
+    excluded = matching(everything, options.excludes, "--exclude", silent) if options.excludes else set()
     chosen = select(graph_of(project, planned), options.targets, options.excludes)
     leaving = {address for address, step in everything.items() if step.change.leaving}
     return set(chosen) | (leaving & (targets - excluded))
+
+
+def _silent(project: Project, planned: Planned) -> list[Address]:
+    """What there may be on hosts that did not answer, or are in maintenance."""
+    hosts = [work.name for work in planned.hosts.values() if not work.usable]
+    return [
+        Address(module.name, task.name, step.name, host)
+        for host in hosts
+        for module in project.loaded.pipeline.modules
+        for task in module.tasks
+        for step in task.steps
+    ]
 
 
 class _Relay(PlanListener):

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
 from kubexms.spec.variable import SecretRef
 
 
+def _no_template(value: str) -> str:
+    """A connection is made before there is anything that a template could name."""
+    if "{{" in value or "{%" in value:
+        raise PydanticCustomError(
+            "template_in_connection",
+            "a connection holds no templates. Write the value itself; what differs stands at each host.",
+        )
+    return value
+
+
+Plain = Annotated[str, AfterValidator(_no_template)]
+
+
 class Become(FrozenModel):
     """How to become another user on the host."""
 
     method: Literal["none", "sudo"] = "sudo"
-    user: str = "root"
+    user: Plain = "root"
     password: SecretRef | None = None
 
 
@@ -23,18 +36,18 @@ class ConnectionSpec(FrozenModel):
     """How to reach a host; what is not given comes from `~/.ssh/config`, then from the defaults."""
 
     type: Literal["ssh", "local"] | None = None
-    address: str | None = None
+    address: Plain | None = None
     """Name or address, IPv4 or IPv6; default: the host's name."""
     port: int | None = Field(default=None, ge=1, le=65535)
-    user: str | None = None
-    identity_files: tuple[str, ...] = ()
+    user: Plain | None = None
+    identity_files: tuple[Plain, ...] = ()
     password: SecretRef | None = None
     passphrase: SecretRef | None = None
     """Of the identity files."""
-    proxy_jump: tuple[str, ...] | None = None
+    proxy_jump: tuple[Plain, ...] | None = None
     """`user@host:port` each, nearest first; `[]` is none."""
-    ssh_config: str | None = None
-    known_hosts: str | None = None
+    ssh_config: Plain | None = None
+    known_hosts: Plain | None = None
     host_keys: Literal["verify", "accept-new", "off"] | None = None
     """`verify`: must be known; `accept-new`: remember on first contact, refuse a change."""
     connect_timeout: float | None = Field(default=None, gt=0)

@@ -332,6 +332,10 @@ class StepExecutor(ABC, Generic[S]):
         """Attributes that are hidden because of what they are (a private key, an unreadable file)."""
         return frozenset()
 
+    def why_hidden(self, spec: S) -> str:
+        """Why `secrets_from` names something that nobody asked to hide, for a person; empty: it does not."""
+        return ""
+
 
 class OneByOne(StepExecutor[S]):
     """Base for kinds that ask about each spec apart; still one fragment for all of them."""

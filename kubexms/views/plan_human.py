@@ -13,7 +13,7 @@ from kubexms.views.diagnostics import diagnostics_text
 from kubexms.views.escaping import printable
 from kubexms.views.folding import fold_text
 from kubexms.views.paint import Paint, Role, plain
-from kubexms.views.plan_diagnostics import by_error, plan_diagnostics
+from kubexms.views.plan_diagnostics import by_error, folded_diagnostics
 from kubexms.views.values import plural, signed
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -30,7 +30,7 @@ def plan_text(plan: Plan, paint: Paint = plain, *, expand: bool = False, width: 
         _removals(plan, paint),
         _hooks(plan.hooks, paint),
         _hosts(plan),
-        diagnostics_text(plan_diagnostics(plan), paint, width=width).rstrip("\n").splitlines(),
+        diagnostics_text(folded_diagnostics(plan), paint, width=width).rstrip("\n").splitlines(),
         _conclusion(plan, paint),
     ]
     return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"

@@ -169,6 +169,11 @@ class FileExecutor(StepExecutor[FileSpec]):
         hidden = spec.show_diff is False or (spec.mode is not None and not int(spec.mode, 8) & 0o004)
         return frozenset({"sha256", "content"}) if hidden and not spec.show_diff else frozenset()
 
+    def why_hidden(self, spec: FileSpec) -> str:
+        if spec.show_diff is not None or _sha256(spec) is None or not self.secrets_from(spec):
+            return ""
+        return f"its content is hidden, as mode {spec.mode} hides it from others; showDiff: true shows it"
+
     def paths(self, spec: FileSpec) -> tuple[str, ...]:
         return (spec.path,)
 

@@ -14,7 +14,7 @@ from kubexms.views.escaping import printable
 from kubexms.views.folding import fold_text
 from kubexms.views.markdown.blocks import Block, Hosts, blocks, fit
 from kubexms.views.markdown.markup import capped, code, fenced
-from kubexms.views.plan_diagnostics import by_error, plan_diagnostics
+from kubexms.views.plan_diagnostics import by_error, folded_diagnostics
 from kubexms.views.plan_human import NO_CHANGES, NO_CHANGES_SEEN, plan_line
 from kubexms.views.plan_json import rfc3339
 from kubexms.views.radius import NOUNS, Radius, by_module, by_role, radius
@@ -97,7 +97,7 @@ def _some(count: int, noun: str) -> str:
 
 
 def _diagnostics(plan: Plan) -> Iterator[str]:
-    found = sorted(plan_diagnostics(plan), key=lambda item: item.severity is not Severity.ERROR)
+    found = sorted(folded_diagnostics(plan), key=lambda item: item.severity is not Severity.ERROR)
     rows = [_diagnostic(item) for item in found]
     yield from capped(rows, _MOST, _ROOM, lambda left: f"<p>… and {plural(left, 'more diagnostic')}.</p>")
 

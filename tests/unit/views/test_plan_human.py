@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubexms.plan.model import HostStatus, Plan, Reason
+from kubexms.plan.model import HostStatus, Plan, PlanDiagnostic, Reason
 from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views import wording
 from kubexms.views.changes import folded
@@ -140,3 +140,34 @@ def test_text_json_and_counts_agree(first: ActionKind, second: ActionKind) -> No
     counts = made.counts()
     assert counts.add == sum("create" in action for action in actions)
     assert counts.remove == sum("delete" in action for action in actions)
+
+
+def test_what_many_hosts_say_alike_is_told_once() -> None:
+    silent = [f"n{i}" for i in range(1, 4)]
+    gone = (host(name, HostStatus.UNREACHABLE, f"192.0.2.{name[1]} port 22: gone") for name in silent)
+    made = plan(hosts=tuple(gone))
+    lost = tuple(
+        PlanDiagnostic(
+            severity="warning",
+            summary=f"{name} is unreachable: 192.0.2.{name[1]} port 22: gone",
+            detail="Look.",
+        )
+        for name in silent
+    )
+    late = tuple(
+        PlanDiagnostic(
+            severity="warning",
+            summary="its clock is late",
+            detail=f"See m/t/x@{name}.",
+            address=f"m/t/x@{name}",
+        )
+        for name in ("n1", "n2", "db")
+    )
+    other = PlanDiagnostic(severity="error", summary="not so", address="m/t/x@n1")
+    text = plan_text(made.model_copy(update={"diagnostics": (*lost, *late, other)}))
+    assert "Warning: n[1-3] are unreachable: port 22: gone\n\n  Look.\n" in text
+    assert text.count("unreachable") == 1
+    assert "Warning: its clock is late\n\n  with m/t/x@db,n[1,2]\n\n  See m/t/x@db,n[1,2].\n" in text
+    assert "Error: not so\n\n  with m/t/x@n1\n" in text
+    alone = plan_text(made.model_copy(update={"diagnostics": lost[:1]}))
+    assert "Warning: n1 is unreachable: 192.0.2.1 port 22: gone" in alone

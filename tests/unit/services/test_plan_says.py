@@ -1,0 +1,45 @@
+"""What a plan says of what it cannot show, and of hosts that it could not ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubexms.errors import PlanError
+from kubexms.plan.model import Plan, PlanOptions
+from kubexms.services.planning import plan
+from tests.unit.services.drifting import GONE, Drifting
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Drifting:
+    return Drifting(tmp_path)
+
+
+def made(here: Drifting, **options: tuple[str, ...]) -> Plan:
+    with here.project() as project:
+        return plan(project, PlanOptions(**options), listener=lambda event: None)  # type: ignore[arg-type]
+
+
+def test_content_that_a_mode_hides_is_hidden_with_the_reason(here: Drifting) -> None:
+    here.steps(
+        here.file("open", "a\n", mode="0644"),
+        here.file("close", "b\n", mode="0640"),
+        here.file("shown", "c\n", mode="0640", showDiff=True),
+        here.file("asked", "d\n", showDiff=False),
+    )
+    notes = {change.address: change.notes for change in made(here).effective}
+    why = "its content is hidden, as mode 0640 hides it from others; showDiff: true shows it"
+    assert {address for address, said in notes.items() if said} == {"m/t/close@here"}
+    assert notes["m/t/close@here"] == (why,)
+
+
+def test_steps_of_a_silent_host_may_be_named(here: Drifting) -> None:
+    here.inventory("here", "lost", lost={"connection": GONE})
+    here.steps(here.file("a", "one\n"))
+    for pattern in ("@lost", "m/t/a@lost"):
+        assert made(here, targets=(pattern,)).changes == ()
+    assert [change.address for change in made(here, excludes=("@lost",)).changes] == ["m/t/a@here"]
+    with pytest.raises(PlanError, match="--target m/t/b matches nothing"):
+        made(here, targets=("m/t/b",))
