@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def state() -> None:
-    """Look at the state, and repair it. No host is touched; every change is backed up before."""
+    """Look at the state, and repair it. Changes are backed up before; only `rm --release` touches hosts."""
 
 
 @contextmanager
@@ -93,16 +93,38 @@ def move(app: App, /, source: str, target: str, lock_timeout: float, **options: 
 
 @state.command("rm")
 @click.argument("globs", nargs=-1, required=True)
+@click.option("--release", is_flag=True, help="Also tell the hosts, so that other projects may have it.")
 @project_options
 @lock_option
 @pass_app
-def remove(app: App, /, globs: tuple[str, ...], lock_timeout: float, **options: Any) -> None:
-    """Forget entries. The hosts keep what they have, and whose it is: another project is refused there."""
+def remove(app: App, /, globs: tuple[str, ...], release: bool, lock_timeout: float, **options: Any) -> int:
+    """Forget entries. The hosts keep what they have, and whose it is: another project is refused there.
+
+    With --release the hosts forget whose it is, and what was there before: then nobody can put it back.
+    """
+    if release:
+        return _release(app, globs, lock_timeout, options)
     from kubexms.services.state import remove as remove_entries
 
     with _state(app, options, writes=True) as opened:
         gone = remove_entries(opened, globs, lock_timeout=lock_timeout)
     app.write("".join(f"Forgot {address}\n" for address in gone))
+    return 0
+
+
+def _release(app: App, globs: tuple[str, ...], lock_timeout: float, options: dict[str, Any]) -> int:
+    from kubexms.services.releasing import release as release_entries
+
+    with _state(app, options, writes=True) as opened:
+        done = release_entries(opened, globs, lock_timeout=lock_timeout)
+    app.write("".join(f"Released {address}\n" for address in done.gone))
+    if not done.failed:
+        return 0
+    told = "\n".join(f"{host}: {why}" for host, why in sorted(done.failed.items()))
+    raise StateError(
+        "not every host could be told; what is recorded of these stays",
+        detail=f"{told}\nWithout --release they are forgotten here only.",
+    )
 
 
 @state.command("accept")

@@ -15,15 +15,18 @@ def let_go(step: PlannedStep, host: HostRun, lineage: str) -> None:
     Raises `ConnectionFailed`.
     """
     assert step.entry is not None
-    host.connection.act(
-        Exchange(
-            token=step.change.address,
-            probe=(),
-            action=Action(":\n"),
-            verify=False,
-            store=store_name(step.entry.object_id, lineage),
-            claim=Claim(step.entry.object_id, lineage, release=True),
-        )
+    host.connection.act(releasing(step.change.address, step.entry.object_id, lineage))
+
+
+def releasing(address: str, object_id: str, lineage: str) -> Exchange:
+    """The exchange that ends a claim and removes the backups that go with it; it does nothing else."""
+    return Exchange(
+        token=address,
+        probe=(),
+        action=Action(":\n"),
+        verify=False,
+        store=store_name(object_id, lineage),
+        claim=Claim(object_id, lineage, release=True),
     )
 
 

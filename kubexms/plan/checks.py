@@ -94,8 +94,8 @@ def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDia
         _error(
             f"{planned.change.address} manages an object that another project manages",
             f"Its owner on {work.name} is the state with lineage {owner}. Take it out of that project and "
-            f"apply that, or, if nothing manages it any more, remove {claim_file(rendered.object_id)} "
-            f"on {work.name}.",
+            f"apply that, or have it released there by `kubexms state rm --release`. If that state is lost, "
+            f"remove {claim_file(rendered.object_id)} on {work.name}.",
             planned.change.address,
         )
     ]

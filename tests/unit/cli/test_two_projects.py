@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,40 @@ def test_state_rm_leaves_the_claim_and_the_refusal_tells_where(
     name = text.partition("/var/lib/kubexms/objects/")[2].partition(" ")[0]
     (Path(os.environ["KUBEXMS_HOST_STATE"]) / "objects" / name).unlink()
     assert two.plan()[0] == 2
+
+
+def test_state_rm_with_release_ends_the_claim(
+    tmp_path: Path, projects: tuple[LocalProject, LocalProject]
+) -> None:
+    one, two = projects
+    one.steps(made(tmp_path), {**other(tmp_path)}, {**other(tmp_path), "name": "again"})
+    one.apply()
+    done = one.run("state", "rm", "--release", "m/t/make", "m/t/other")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Released m/t/make@here\nReleased m/t/other@here\n"
+    (tmp_path / "it").unlink()
+    two.steps(made(tmp_path))
+    assert two.plan()[0] == 2
+    # what another entry still manages stays claimed
+    two.steps({**other(tmp_path), "content": "y"})
+    assert REFUSED in two.plan()[1]
+
+
+def test_a_host_that_cannot_be_told_keeps_what_is_recorded(
+    tmp_path: Path, projects: tuple[LocalProject, LocalProject]
+) -> None:
+    one, _ = projects
+    one.steps(made(tmp_path))
+    one.apply()
+    pulled = json.loads(one.run("state", "pull").stdout)
+    gone = {"type": "ssh", "address": "127.0.0.1", "port": 1, "sshConfig": "/dev/null"}
+    pulled["hosts"]["here"]["connection"] = gone
+    (tmp_path / "pushed").write_text(json.dumps(pulled))
+    assert one.run("state", "push", "--force", str(tmp_path / "pushed")).returncode == 0
+    done = one.run("state", "rm", "--release", "m")
+    assert done.returncode == 1
+    assert "here: 127.0.0.1 port 1: connection refused" in done.stderr
+    assert one.run("state", "list").stdout == "m/t/make@here\n"
 
 
 @pytest.mark.parametrize(
