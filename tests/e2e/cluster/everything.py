@@ -1,0 +1,67 @@
+"""All that can be seen of a host from its inside, so that before can be compared with after."""
+
+from __future__ import annotations
+
+from tests.e2e.testbed import Host
+from tests.e2e.traces import written
+
+# packages' own records and caches stay, and what containerd had in its data directory, which was there before
+RECORDS = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/lib/containerd", "usr/share", "etc/ld.so.cache")
+# dpkg leaves haproxy's directory: systemd has made a file in it (the unit's BindReadOnlyPaths=/dev/log)
+DPKG_LEAVES = ("var/lib/haproxy",)
+# containerd and the kubelet make directories below these for CNI, plugins and volumes
+EMPTY = ("etc/cni", "opt/containerd", "usr/libexec/kubernetes")
+# counters, and what any use of a host changes
+VOLATILE = (
+    r"^(fs\.(dentry-state|file-nr|inode-nr|inode-state|quota\.|aio-nr|nr_open)|kernel\.(random\.|ns_last_pid|pty\.nr|"
+    r"sched_|threads-max|perf_|cad_pid)|net\.netfilter\.nf_conntrack_count|vm\.(drop_caches|stat)|user\.|debug\.|dev\.)"
+)
+LOOKS = {
+    "packages": "dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'",
+    "unit files": "systemctl list-unit-files --no-legend --no-pager | awk '{ print $1, $2 }'",
+    "failed units": "systemctl list-units --failed --no-legend --no-pager --plain | awk '{ print $1 }'",
+    "services": "systemctl list-units -t service --state=active --no-legend --no-pager --plain | "
+    "awk '{ print $1 }' | grep -v -e ^user@ -e ^user-runtime-dir@ -e ^systemd-hostnamed",
+    "users": "getent passwd",
+    "groups": "getent group",
+    "links": "ip -o link | awk '{ print $2 }'",
+    "routes": "{ ip -4 route show table all; ip -6 route show table all; } | "
+    "sed '/ fe80::/d; s/ expires .*//; s/ pref .*//'",
+    "rules of routing": "ip rule; ip -6 rule",
+    # chains that are there by themselves, with their usual policy, are nothing
+    "iptables": "for v in iptables ip6tables; do $v-save 2>/dev/null | sed 's/ *\\[[0-9:]*\\]//' | "
+    "grep -e ^- -e ^: | grep -v -E '^:(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT$'; done",
+    "mounts": "awk '{ print $2, $3 }' /proc/self/mounts | grep -v -e ^/run/user/ -e ^/run/credentials/",
+    "kernel parameters": f"sysctl -a 2>/dev/null | grep -v -E '{VOLATILE}'",
+    "processes": "ps -eo comm= | grep -v -e ^sshd -e ^systemd -e '^(sd-pam)' -e ^nsenter "
+    "-e ^ps$ -e ^sort$ -e ^sh$ -e ^grep$",
+    "network namespaces": "ip netns list",
+}
+Everything = dict[str, set[str]]
+
+
+def look(host: Host) -> Everything:
+    """Every line of everything, by what it is about; "files" is the host's disk."""
+    found = {
+        about: set(host.run(f"{{ {command}; }} | sort -u", timeout=120).stdout.splitlines())
+        for about, command in LOOKS.items()
+    }
+    found["files"] = {
+        f"{path} {' '.join(told)}"
+        for path, told in written(host, (*RECORDS, *DPKG_LEAVES)).items()
+        if not _empty(path, told)
+    }
+    return found
+
+
+def differences(before: Everything, after: Everything) -> str:
+    """What is more (+) and what is less (-), a line for each; nothing if all is as it was."""
+    lines = []
+    for about in before:
+        lines += [f"- {about}: {line}" for line in sorted(before[about] - after[about])]
+        lines += [f"+ {about}: {line}" for line in sorted(after[about] - before[about])]
+    return "\n".join(lines)
+
+
+def _empty(path: str, told: tuple[str, ...]) -> bool:
+    return told[0] == "directory" and path.startswith(EMPTY)
