@@ -1,8 +1,9 @@
 """Addresses: the stable identity of one step on one host.
 
 `module/task/step@host`, with `forEach` `module/task/step["key"]@host`, for hooks
-`module/task/hook[name]@host|@controller` (a module's hooks have an empty task, `module//hook[name]`,
-a pipeline's `//hook[name]`). Never a position, never a title.
+`module/task/hook[name]@host|@controller` (a module's hooks are `module/hook[name]`, a pipeline's
+`hook[name]`; both were once written with the empty parts, `module//hook[name]`). Never a position, never
+a title.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ _ADDRESS = re.compile(
         (?:\[(?P<key>"(?:[^"\\]|\\.)*"|[^"\]]+)\])?@(?P<host>.+)$""",
     re.VERBOSE | re.DOTALL,
 )
+
+
+_WIDE_HOOK = re.compile(
+    r"^(?:(?P<module>[^/@\[\]]+)/)?(?P<task>)(?P<step>hook)\[(?P<key>[^\]/]+)\]@(?P<host>.+)$", re.DOTALL
+)
+"""Of a module's hook, or a pipeline's."""
 
 
 @functools.total_ordering
@@ -52,6 +59,8 @@ class Address:
             index = f"[{self.key}]"
         else:
             index = f"[{json.dumps(self.key, ensure_ascii=False)}]"
+        if self.is_hook and not self.task:
+            return f"{self.module}/{self.step}{index}" if self.module else f"{self.step}{index}"
         return f"{self.module}/{self.task}/{self.step}{index}"
 
     def __str__(self) -> str:
@@ -83,7 +92,7 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """The address that `str` wrote as `text`. Raises `ValueError`."""
-        match = _ADDRESS.match(text)
+        match = _ADDRESS.match(text) or _WIDE_HOOK.match(text)
         if match is None:
             raise ValueError(f"not an address: {text!r} (expected module/task/step@host)")
         key = match["key"]
@@ -92,7 +101,7 @@ class Address:
         host = match["host"]
         if match["step"] == "hook" and host == "controller":
             host = CONTROLLER
-        return cls(match["module"], match["task"], match["step"], host, key)
+        return cls(match["module"] or "", match["task"], match["step"], host, key)
 
 
 def _escape_index(pattern: str) -> str:

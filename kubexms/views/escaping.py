@@ -20,6 +20,8 @@ _NAMED = {"\n": "\\n", "\r": "\\r"}
 def _escape(match: re.Match[str]) -> str:
     char = match[0]
     code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8 (PEP 383)
+        code -= 0xDC00
     return _NAMED.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 

@@ -252,7 +252,7 @@ def _mixed() -> Plan:
                 on="hosts",
             ),
             PlannedHook(
-                address="runtime//hook[notify]@controller", phase="onFailure", run="page-me", on="controller"
+                address="runtime/hook[notify]@controller", phase="onFailure", run="page-me", on="controller"
             ),
         ),
         removals=(Removal(host="n5", steps=12, allowed=True), Removal(host="n06", steps=1, allowed=False)),

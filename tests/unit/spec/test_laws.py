@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from kubexms.config.yaml import dump_yaml, read_value
 from kubexms.spec import inventory, pipeline, project, variable
-from kubexms.spec.address import Address
+from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.asset import Asset
 from kubexms.spec.base import FrozenModel, Json
 
@@ -265,3 +265,16 @@ def test_addresses_there_and_back(module: str, task: str, step: str, host: str, 
     assert address.matches(module)
     assert address.matches(f"{module}/{task}")
     assert address.matches(f"@{host}")
+
+
+@given(NAMES, NAMES, NAMES, NAMES.filter(lambda name: name != "controller"))
+def test_hooks_have_addresses_of_their_scope(module: str, task: str, name: str, host: str) -> None:
+    for address, text in (
+        (Address("", "", "hook", CONTROLLER, name), f"hook[{name}]@controller"),
+        (Address(module, "", "hook", host, name), f"{module}/hook[{name}]@{host}"),
+        (Address(module, task, "hook", host, name), f"{module}/{task}/hook[{name}]@{host}"),
+    ):
+        assert str(address) == text
+        assert Address.parse(text) == address
+    assert Address.parse(f"{module}//hook[{name}]@n1") == Address(module, "", "hook", "n1", name)
+    assert Address.parse(f"//hook[{name}]@controller") == Address("", "", "hook", CONTROLLER, name)

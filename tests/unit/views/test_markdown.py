@@ -235,7 +235,7 @@ def hostile(text: str) -> Plan:
             host("n2", HostStatus.UNREACHABLE, f"no route, {text}"),
             host("n3", HostStatus.MAINTENANCE, text),
         ),
-        hooks=(PlannedHook(address="os//hook[x]@controller", phase="pre", run=text, on="controller"),),
+        hooks=(PlannedHook(address="os/hook[x]@controller", phase="pre", run=text, on="controller"),),
         removals=(Removal(host=text or "x", steps=1, allowed=False),),
         diagnostics=(
             PlanDiagnostic(severity="warning", summary=text, detail=f"see {text}\n\n{text}", address=address),

@@ -122,3 +122,7 @@ def test_tables_count_columns_not_characters() -> None:
         "日本  x",
         "a     y\\x1b",
     ]
+
+
+def test_a_byte_that_is_no_text_is_shown_as_it_is_on_the_host() -> None:
+    assert quoted(b"n\xe9m \xff".decode("utf-8", "surrogateescape")) == '"n\\xe9m \\xff"'
