@@ -75,7 +75,9 @@ def _removal(
     shown = {name: before[name] for name in entry.attributes if name in before} if before else None
     after = None
     if action is ActionKind.DELETE and entry.prior is not None and entry.prior.presence is Presence.PRESENT:
-        after = {name: entry.prior.attributes[name] for name in shown or {} if name in entry.prior.attributes}
+        was = entry.prior.attributes
+        after = {name: was[name] for name in (was if shown is None else shown) if name in was}
+        note = note or "what was there before comes back"
     change = Change(
         address=address,
         kind=entry.kind,
@@ -83,8 +85,8 @@ def _removal(
         reason=reason,
         before=hide(shown, sensitive),
         after=hide(after, sensitive),
-        sensitive=tuple(sorted(sensitive & set(shown or {}))),
-        changed=tuple(shown or ()),
+        sensitive=tuple(sorted(sensitive & {*(shown or {}), *(after or {})})),
+        changed=tuple(shown or after or ()),
         unknown=observation.reason if observation.presence is Presence.UNKNOWN else "",
         notes=(note,) if note else (),
         disruption=_disruption(instance, observation) if action is ActionKind.DELETE else Disruption.NONE,

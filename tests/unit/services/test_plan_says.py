@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,9 @@ def here(tmp_path: Path) -> Drifting:
     return Drifting(tmp_path)
 
 
-def made(here: Drifting, **options: tuple[str, ...]) -> Plan:
+def made(here: Drifting, **options: Any) -> Plan:
     with here.project() as project:
-        return plan(project, PlanOptions(**options), listener=lambda event: None)  # type: ignore[arg-type]
+        return plan(project, PlanOptions(**options), listener=lambda event: None)
 
 
 def test_content_that_a_mode_hides_is_hidden_with_the_reason(here: Drifting) -> None:
@@ -43,3 +44,25 @@ def test_steps_of_a_silent_host_may_be_named(here: Drifting) -> None:
     assert [change.address for change in made(here, excludes=("@lost",)).changes] == ["m/t/a@here"]
     with pytest.raises(PlanError, match="--target m/t/b matches nothing"):
         made(here, targets=("m/t/b",))
+
+
+def test_a_destroy_says_what_comes_back(here: Drifting) -> None:
+    for name in ("old", "gone"):
+        (here.target / name).write_text("before\n")
+        (here.target / name).chmod(0o604)
+    here.steps(
+        here.file("old", "ours\n", mode="0644"),
+        {"name": "gone", "kind": "file", "path": str(here.target / "gone"), "state": "absent"},
+        here.file("new", "ours\n"),
+    )
+    here.apply()
+    changes = {change.address: change for change in made(here, operation="destroy").effective}
+    comes_back = ("what was there before comes back",)
+    assert {address: change.notes for address, change in changes.items()} == {
+        "m/t/old@here": comes_back,
+        "m/t/gone@here": comes_back,
+        "m/t/new@here": (),
+    }
+    gone, old = changes["m/t/gone@here"], changes["m/t/old@here"]
+    assert (gone.before, (gone.after or {})["mode"]) == (None, "0604")
+    assert [(side or {})["mode"] for side in (old.before, old.after)] == ["0644", "0604"]
