@@ -11,6 +11,9 @@ from kubexms.config.template import Unknown
 from kubexms.errors import SecretError
 from kubexms.spec.variable import SecretRef
 
+REFERRED = "A secret refers to it."
+"""The detail of errors that nobody can say more about."""
+
 
 class SecretResolver:
     """Resolves secret references, each once. Thread-safe.
@@ -57,9 +60,7 @@ class SecretResolver:
         if reference.env is not None:
             value = self._environ.get(reference.env)
             if value is None:
-                raise SecretError(
-                    f"the environment variable {reference.env} is not set", detail="A secret refers to it."
-                )
+                raise SecretError(f"the environment variable {reference.env} is not set", detail=REFERRED)
             return value
         if reference.file is not None:
             path = base / Path(reference.file).expanduser()

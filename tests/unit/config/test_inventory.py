@@ -246,6 +246,16 @@ def test_targets(tmp_path: Path) -> None:
     assert len(commands.asked) == 1, "a secret is fetched once per run"
 
 
+@pytest.mark.parametrize("field", ["password", "passphrase", "become.password"])
+def test_a_secret_that_is_missing_is_told_with_its_field(tmp_path: Path, field: str) -> None:
+    reference = {"env": "NOT_SET"}
+    name, _, inner = field.partition(".")
+    connection = ConnectionSpec.model_validate({name: {inner: reference} if inner else reference})
+    with pytest.raises(SecretError, match="NOT_SET is not set") as caught:
+        connection_target(Host(name="n1", connection=connection), SecretResolver(tmp_path, {}, Commands()))
+    assert caught.value.detail == f"It is connection.{field} of n1."
+
+
 def test_targets_with_nothing_said(tmp_path: Path) -> None:
     target = connection_target(Host(name="n1"), SecretResolver(tmp_path, {}, Commands()))
     assert (target.connection, target.address, target.proxy_jump, target.become) == (
