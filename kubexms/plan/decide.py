@@ -189,7 +189,7 @@ def _change(
         disruption=disruption,
         triggered_by=names,
         unknown=observation.reason if effective and observation.presence is Presence.UNKNOWN else "",
-        notes=(*evidence.notes, *_why_hidden(rendered, found)) if effective else evidence.notes,
+        notes=(*evidence.notes, *_remarks(rendered, found, reason)) if effective else evidence.notes,
         summary=summary_of(rendered),
         binding=Binding.model_construct(
             spec=conceal.spec_digest(rendered),
@@ -215,6 +215,12 @@ def summary_of(rendered: Rendered) -> str:
         ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values if value
     )
     return " ".join(flat)
+
+
+def _remarks(rendered: Rendered, found: Comparison, reason: Reason | None) -> tuple[str, ...]:
+    """What the change itself does not tell: what it waits for, and why something is hidden."""
+    waits = () if reason is Reason.INPUTS_CHANGED else found.waits_for
+    return (*((f"waits for {', '.join(waits)}",) if waits else ()), *_why_hidden(rendered, found))
 
 
 def _why_hidden(rendered: Rendered, found: Comparison) -> tuple[str, ...]:
