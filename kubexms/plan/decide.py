@@ -146,6 +146,8 @@ def _reason(
         )
         names += [waits for waits in found.waits_for if waits not in names]
         return (Reason.INPUTS_CHANGED, tuple(names)) if names else (Reason.SPEC_CHANGED, ())
+    if rendered.executor.runs(rendered.spec) == "always":
+        return Reason.TRIGGERED, (*triggered, "runs: always")
     if found.changed and not triggered:
         return (Reason.INPUTS_CHANGED, found.waits_for) if found.waits_for else (Reason.DRIFT, ())
     if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,8 +133,39 @@ def test_a_host_without_bash_or_systemd(tmp_path: Path, fresh_host: FreshHost) -
     project.assert_empty_plan()
     project.destroy()
     assert host.run("test -e /etc/kt || echo gone").stdout == "gone\n"
-    project.pipeline({"name": "s", "kind": "service", "unit": "x", "running": True})
-    assert "exit status 1: this host does not run systemd" in failure(project)
+
+
+def test_what_a_busybox_host_cannot_do_is_said_and_leaves_nothing(
+    tmp_path: Path, fresh_host: FreshHost
+) -> None:
+    host = fresh_host("busybox")
+    project = ProjectDirectory(tmp_path, fresh_host.fleet, [host])
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "service": ({"unit": "x", "running": True}, "this host does not run systemd"),
+        "package": ({"packages": ["tree"]}, "this host has neither dpkg nor rpm"),
+        "group": (
+            {"group": "workers"},
+            "this host has neither groupadd nor addgroup",
+        ),
+        "user": (
+            {"user": "worker"},
+            "this host has neither useradd nor adduser",
+        ),
+    }
+    project.pipeline(
+        *({"name": kind, "kind": kind, "ignoreErrors": True, **fields} for kind, (fields, _) in cases.items())
+    )
+    done = project.run("apply", "--auto-approve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for _, said in cases.values():
+        assert f"exit status 1: {said}" in done.stdout
+    assert "ok=0  changed=0  failed=0  skipped=0  ignored=4" in done.stdout
+    project.destroy()
+    assert project.run("state", "list").stdout == ""
+    assert host.run("ls -A /var/lib/kubexms/objects /var/lib/kubexms/steps").stdout.split() == [
+        "/var/lib/kubexms/objects:",
+        "/var/lib/kubexms/steps:",
+    ]
 
 
 def test_a_reboot_is_waited_for(tmp_path: Path, fresh_host: FreshHost) -> None:

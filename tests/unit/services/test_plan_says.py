@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubexms.errors import PlanError
-from kubexms.plan.model import Plan, PlanOptions
+from kubexms.plan.model import Plan, PlanOptions, Reason
 from kubexms.services.planning import plan
 from tests.unit.services.drifting import GONE, Drifting
 
@@ -66,3 +66,10 @@ def test_a_destroy_says_what_comes_back(here: Drifting) -> None:
     gone, old = changes["m/t/gone@here"], changes["m/t/old@here"]
     assert (gone.before, (gone.after or {})["mode"]) == (None, "0604")
     assert [(side or {})["mode"] for side in (old.before, old.after)] == ["0644", "0604"]
+
+
+def test_a_command_that_always_runs_is_no_drift(here: Drifting) -> None:
+    here.steps({"name": "c", "kind": "command", "run": "true", "runs": "always"})
+    here.apply()
+    (change,) = made(here).effective
+    assert (change.reason, change.triggered_by) == (Reason.TRIGGERED, ("runs: always",))
