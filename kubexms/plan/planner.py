@@ -25,7 +25,7 @@ from kubexms.plan.flow import (
     same_object,
     undecidable,
 )
-from kubexms.plan.former import former_of
+from kubexms.plan.former import former_of, with_own_prior
 from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
@@ -321,7 +321,7 @@ class Planner:
             if seen.guard is GuardMode.UNAVAILABLE:
                 notes = ("its check ran unguarded: the host offers no read-only guard to this user",)
         notes += observation.notes
-        entry = work.entries.get(address)
+        entry = with_own_prior(work.entries.get(address), instance, work.siblings, work.entries.values())
         reads = instance.reads | instance.rendered.reads
         inputs = input_digests(reads, scope, self._conceal)
         pending = tuple(
