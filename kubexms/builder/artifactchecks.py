@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kubexms.builder.artifacts import KUBERNETES_IMAGES, ClusterArtifacts
+from kubexms.builder.artifacts import KUBERNETES_IMAGES, TAGGED, ClusterArtifacts
+from kubexms.builder.binary import programs
+from kubexms.builder.binary.dns import dns_image
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.versions import Version
@@ -47,25 +49,38 @@ def artifact_problems(plan: ClusterPlan) -> Iterator[Diagnostic]:
     """What is missing in the manifest, and files of it that are not there."""
     if plan.artifacts is None:
         return
-    wanted: list[str] = []
-    if plan.kubernetes_from_artifacts:
-        wanted += PROGRAMS
-        wanted += ["crictl"] if plan.version.release <= CRICTL_UNTIL else []
-        if not plan.artifacts.architectures:
-            yield plan.artifacts.found.missing("kubelet", f"v{plan.version}", "any architecture")
-            return
+    if plan.kubernetes_from_artifacts and not plan.artifacts.architectures:
+        yield plan.artifacts.found.missing("kubelet", f"v{plan.version}", "any architecture")
+        return
+    wanted = _programs(plan) if plan.kubernetes_from_artifacts else []
     if plan.runtime_from_artifacts:
         wanted += RUNTIME
     for arch in plan.artifacts.architectures:
         for name in wanted:
             found = plan.artifacts.find(name, arch)
             if found is None:
-                tag = f"v{plan.version}" if name in PROGRAMS else None
+                tag = f"v{plan.version}" if name in TAGGED else None
                 yield plan.artifacts.found.missing(name, tag, arch)
             elif not plan.artifacts.found.path(found).is_file():
                 yield plan.artifacts.found.error(found, f"there is no file {found.file}")
-        if plan.kubernetes_from_artifacts:
-            there = {(image.name, image.version) for image in plan.artifacts.found.images(arch)}
-            for name in KUBERNETES_IMAGES:
-                if (name, f"v{plan.version}") not in there:
-                    yield plan.artifacts.found.missing(name, f"v{plan.version}", arch)
+        yield from _missing_images(plan, plan.artifacts, arch)
+
+
+def _programs(plan: ClusterPlan) -> list[str]:
+    if plan.binary:
+        return programs.wanted(plan)
+    return [*PROGRAMS, *(["crictl"] if plan.version.release <= CRICTL_UNTIL else [])]
+
+
+def _missing_images(plan: ClusterPlan, artifacts: ClusterArtifacts, arch: str) -> Iterator[Diagnostic]:
+    """The images of Kubernetes; where its parts are units, that of CoreDNS alone."""
+    if plan.binary:
+        if plan.spec.dns.enabled and dns_image(plan) is None:
+            yield artifacts.found.missing("coredns", None, arch)
+        return
+    if not plan.kubernetes_from_artifacts:
+        return
+    there = {(image.name, image.version) for image in artifacts.found.images(arch)}
+    for name in KUBERNETES_IMAGES:
+        if (name, f"v{plan.version}") not in there:
+            yield artifacts.found.missing(name, f"v{plan.version}", arch)

@@ -12,6 +12,9 @@ from kubexms.spec.artifacts import ANY_ARCH, Artifact
 
 KUBERNETES_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 """Images that are tagged with the version of Kubernetes."""
+TAGGED = ("kubeadm", "kubelet", "kubectl", *KUBERNETES_IMAGES)
+"""Programs that have its version too."""
+ARCHIVES = ("containerd", "cni-plugins")
 CONTROL_PLANE_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 """Images that only control planes run."""
 
@@ -36,8 +39,10 @@ class ClusterArtifacts:
 
     def find(self, name: str, arch: str) -> Artifact | None:
         """A program or archive; those of Kubernetes in this version."""
-        tagged = name in ("kubeadm", "kubelet", "kubectl")
-        return self.found.find(name, arch=arch, version=f"v{self.version}" if tagged else None)
+        tagged = name in TAGGED
+        # images may have the names of the programs in them
+        kind = "archive" if name in ARCHIVES else "binary"
+        return self.found.find(name, arch=arch, version=f"v{self.version}" if tagged else None, kind=kind)
 
     def images(self, *, control_plane: bool) -> tuple[tuple[Artifact, ...], ...]:
         """The images that a node needs: each reference with its archives, one per architecture."""

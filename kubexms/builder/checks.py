@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterator
 
 from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
+from kubexms.builder.binary.checks import binary_problems
 from kubexms.builder.hostchecks import host_problems
 from kubexms.builder.networkchecks import network_problems
 from kubexms.builder.places import wrong
@@ -30,6 +31,7 @@ def checked(building: Building) -> ClusterPlan | None:
     problems.extend(host_problems(building, topology))
     problems.extend(_endpoint(building, spec, topology))
     problems.extend(network_problems(building, spec, topology))
+    problems.extend(binary_problems(building, spec))
     problems.extend(_nodes(building, spec, topology))
     artifacts = read_artifacts(building, spec, version)
     endpoint = endpoint_of(spec, topology)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from kubexms.builder.balancer import endpoint_tasks
+from kubexms.builder.binary import control, nodes
+from kubexms.builder.binary.certificates import authority_tasks
+from kubexms.builder.binary.dns import dns_tasks
+from kubexms.builder.binary.etcd import etcd_tasks
 from kubexms.builder.checks import checked
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
@@ -17,7 +21,12 @@ from kubexms.spec.pipeline import ModuleSpec, PipelineSpec, Strategy, TaskSpec
 
 ONE_AT_A_TIME = Strategy(max_parallel=1, require_all=True)
 
-AFTER = {"endpoint": ("os",), "control-plane": ("runtime", "images", "endpoint")}
+AFTER = {
+    "pki": ("os",),
+    "endpoint": ("os",),
+    "etcd": ("runtime", "pki"),
+    "control-plane": ("runtime", "images", "pki", "endpoint", "etcd"),
+}
 """What waits for something else than the module before it: the load balancer need not wait for containerd."""
 
 
@@ -32,17 +41,22 @@ def build_cluster(building: Building) -> PipelineSpec:
 
 def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
     """In the order in which they run; one that has nothing to do is left out."""
+    control_planes, workers, dns = control_plane_tasks, worker_tasks, list[TaskSpec]()
+    if plan.binary:
+        control_planes, workers, dns = control.control_plane_tasks, nodes.worker_tasks, dns_tasks(plan)
     parts: dict[str, tuple[str, list[TaskSpec]]] = {
         "preflight": ("What hosts must have", preflight_tasks(plan)),
         "os": ("Names, kernel, packages", system_tasks(plan)),
         "runtime": ("containerd and the programs of Kubernetes", runtime_tasks(plan)),
         "images": ("Images from the artifacts", image_tasks(plan)),
+        "pki": ("Authorities and what trusts them", authority_tasks(plan) if plan.binary else []),
         "endpoint": ("The load balancer", endpoint_tasks(plan)),
-        "control-plane": ("API servers and etcd, one host at a time", control_plane_tasks(plan)),
-        "workers": ("Nodes that run pods", worker_tasks(plan)),
+        "etcd": ("etcd, one member at a time", etcd_tasks(plan) if plan.binary else []),
+        "control-plane": ("API servers and etcd, one host at a time", control_planes(plan)),
+        "workers": ("Nodes that run pods", workers(plan)),
         "network": ("How pods reach each other", network_tasks(plan)),
         "nodes": ("Labels and taints", node_tasks(plan)),
-        "addons": ("Objects in the cluster", addon_tasks(plan)),
+        "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),
     }
     return tuple(
         module(
@@ -50,7 +64,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
             description,
             tasks,
             after=[plan.module(name) for name in AFTER[part] if parts[name][1]] if part in AFTER else None,
-            strategy=ONE_AT_A_TIME if part == "control-plane" else None,
+            strategy=ONE_AT_A_TIME if part in ("etcd", "control-plane") else None,
         )
         for part, (description, tasks) in parts.items()
         if tasks

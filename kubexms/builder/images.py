@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubexms.builder.artifacts import KUBERNETES_IMAGES
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import Template, step, task
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
@@ -9,10 +10,13 @@ from kubexms.spec.pipeline import TaskSpec
 
 
 def image_tasks(plan: ClusterPlan) -> list[TaskSpec]:
-    """Control planes get all images, workers what runs there. None without artifacts for Kubernetes."""
+    """Control planes get all images, workers what runs there. None without artifacts for Kubernetes.
+
+    What is a unit needs no image.
+    """
     if not plan.kubernetes_from_artifacts or plan.artifacts is None:
         return []
-    tasks = [_import("control-plane", CONTROL_PLANE, plan, control_plane=True)]
+    tasks = [_import("control-plane", CONTROL_PLANE, plan, control_plane=not plan.binary)]
     if plan.topology.workers:
         tasks.append(_import("worker", WORKER, plan, control_plane=False))
     return [task for task in tasks if task is not None]
@@ -27,6 +31,7 @@ def _import(name: str, role: str, plan: ClusterPlan, *, control_plane: bool) -> 
             "sha256": plan.artifacts.digest(images),
         }
         for images in plan.artifacts.images(control_plane=control_plane)
+        if not plan.binary or images[0].name not in KUBERNETES_IMAGES
     }
     if not found:
         return None

@@ -40,7 +40,14 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     ]
     if plan.spec.kubeconfig is not None:
         given = plan.spec.kubeconfig
-        kubeconfig = step("kubeconfig", "kubeconfig", run_once=True, path=given.path, server=given.server)
+        kubeconfig = step(
+            "kubeconfig",
+            "kubeconfig",
+            run_once=True,
+            path=given.path,
+            server=given.server,
+            fetch_on=["components/certificates"],
+        )
         tasks.append(task("access", [CONTROL_PLANE], [kubeconfig]))
     return tasks
 

@@ -26,13 +26,18 @@ class ClusterPlan:
 
     @property
     def kubernetes_from_artifacts(self) -> bool:
-        """Whether kubeadm, kubelet, kubectl and the images come from the directory of artifacts."""
+        """Whether the programs of Kubernetes and the images come from the directory of artifacts."""
         return _from_artifacts(self.spec.kubernetes.source, self.spec)
 
     @property
     def runtime_from_artifacts(self) -> bool:
         """Whether containerd, runc and the CNI plugins come from the directory of artifacts."""
         return _from_artifacts(self.spec.container_runtime.source, self.spec)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the cluster's parts are units, without kubeadm."""
+        return self.spec.kubernetes.type == "binary"
 
     def module(self, part: str) -> str:
         """The name of one of the cluster's modules, which is part of addresses: `demo-runtime`."""

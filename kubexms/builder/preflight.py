@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kubexms.builder.binary.fixed import fixed_in_units
 from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
@@ -156,6 +157,8 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         )
     if settings.control_plane_memory_mb:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
+    if plan.binary:
+        return [*steps, *fixed_in_units(plan), *fixed_on_workers(plan), _ports("port", CONTROL_PLANE_PORTS)]
     return [*steps, *fixed_on_control_planes(plan), _ports("port", CONTROL_PLANE_PORTS)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from kubexms.builder.artifacts import ClusterArtifacts
+from kubexms.builder.binary.programs import program_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import Template, step, task
 from kubexms.builder.units import CONTAINERD_UNIT, KUBELET_DROP_IN, KUBELET_UNIT, kubelet_arguments
@@ -22,7 +23,10 @@ DEBIAN_CNI = "containernetworking-plugins"
 def runtime_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """containerd and Kubernetes' programs on every node."""
     roles = plan.topology.node_roles
-    return [task("containerd", roles, _containerd(plan)), task("kubernetes", roles, _kubernetes(plan))]
+    containerd = task("containerd", roles, _containerd(plan))
+    if plan.binary:
+        return [containerd, *program_tasks(plan)]
+    return [containerd, task("kubernetes", roles, _kubernetes(plan))]
 
 
 def _containerd(plan: ClusterPlan) -> list[StepSpec]:

@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, str] = {
     "kernelModule": "kernel_module:KernelModuleExecutor",
     "keyPair": "key_pair:KeyPairExecutor",
     "kubeadmNode": "kubeadm_node:KubeadmNodeExecutor",
+    "kubeletNode": "kubelet_node:KubeletNodeExecutor",
     "kubeconfig": "kubeconfig:KubeconfigExecutor",
     "line": "line:LineExecutor",
     "manifest": "manifest:ManifestExecutor",

@@ -166,6 +166,7 @@ APART = {
     "controlPlaneManifest": "it needs a cluster",
     "certificate": "it needs a cluster",
     "kubeconfig": "it needs a cluster",
+    "kubeletNode": "it needs a cluster",
     "manifest": "it needs a cluster",
     "node": "it needs a cluster",
     "podNetwork": "it needs a cluster",

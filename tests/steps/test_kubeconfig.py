@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 from typing import cast
+
+import yaml
 
 from kubexms.runtime.fake import ScriptedConnection
 from kubexms.runtime.protocol import Action, Connection, Outcome, Record
@@ -71,6 +74,25 @@ def test_it_is_fetched_for_its_owner_alone(tmp_path: Path) -> None:
     assert KIND.observe(spec, told(tmp_path)).attributes["mode"] == "0644"
     renewed = told(tmp_path, CONF.replace("s3cret", "renewed"))
     assert KIND.observe(spec, renewed).attributes["content"] == "differs"
+
+
+def test_what_the_file_names_by_paths_is_in_the_fetched_one(tmp_path: Path) -> None:
+    for name in ("ca.crt", "admin.crt", "admin.key"):
+        (tmp_path / name).write_text(f"{name}\n" * 40)
+    text = (
+        f"clusters:\n- cluster:\n    certificate-authority: {tmp_path}/ca.crt\n    server: https://k8s.test:6443\n"
+        f"users:\n- user:\n    client-certificate: {tmp_path}/admin.crt\n    client-key: {tmp_path}/admin.key"
+    )
+    before = told(tmp_path, text)
+    script = kubeconfig._SHOWN.replace(kubeconfig.ADMIN_CONF, str(tmp_path / "admin.conf")) + "shown\n"
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, check=True, text=True).stdout
+    [cluster], [user] = (yaml.safe_load(shown)[key] for key in ("clusters", "users"))
+    assert base64.b64decode(cluster["cluster"]["certificate-authority-data"]) == b"ca.crt\n" * 40
+    assert base64.b64decode(user["user"]["client-key-data"]) == b"admin.key\n" * 40
+    assert str(tmp_path) not in shown
+    # a renewed certificate is another content, though the host's file is the same
+    (tmp_path / "admin.crt").write_text("renewed\n")
+    assert told(tmp_path, text) != before
 
 
 def test_another_way_to_the_api(tmp_path: Path) -> None:

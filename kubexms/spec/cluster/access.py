@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
 
@@ -16,10 +19,23 @@ class AddonSpec(FrozenModel):
 
 
 class CertificatesSpec(FrozenModel):
-    """The certificates of the control planes, which kubeadm makes for a year."""
+    """The certificates of the control planes, which kubeadm makes for a year; without it, of all nodes."""
 
     renew_before_days: int = Field(default=30, ge=1, le=300)
     """Renew those that end within so many days, at the next apply, one control plane at a time."""
+    lifetime_days: int = Field(default=365, ge=2, le=3650)
+    """How long a new one lasts, with `kubernetes.type: binary`. Another number waits for the next one."""
+    authority_days: int = Field(default=3650, ge=30, le=36500)
+    """How long a new authority lasts, with `kubernetes.type: binary`."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.renew_before_days >= self.lifetime_days:
+            raise PydanticCustomError(
+                "renewed_at_once",
+                "'renewBeforeDays' must be less than 'lifetimeDays', or each would be due when it is new",
+            )
+        return self
 
 
 class KubeconfigSpec(FrozenModel):

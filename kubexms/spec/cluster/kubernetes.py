@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from kubexms.spec.base import FrozenModel
@@ -38,6 +40,10 @@ class KubernetesSpec(FrozenModel):
 
     version: str = Field(pattern=r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$")
     """The exact version, quoted: `"1.31.4"`. Another one of the same minor version is an upgrade."""
+    type: Literal["kubeadm", "binary"] = "kubeadm"
+    """`kubeadm` makes the cluster, with static pods. `binary`: kubexms does, with authorities and
+    certificates of its own and each part a systemd unit; its control planes are fixed when the cluster is
+    made. Cannot change later."""
     source: Source | None = None
     """Where kubeadm, kubelet, kubectl and the images come from: `artifacts`, the directory that is named in
     `artifacts`, or `packages`, repositories that the hosts know already (images are then pulled). Default:

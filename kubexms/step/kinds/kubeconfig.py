@@ -34,6 +34,8 @@ def _local(value: str) -> str:
 class KubeconfigSpec(StepArgs):
     """The administrator's credentials, fetched from a control plane into a file of the controller.
 
+    Keys and certificates that the host's file names by their paths are in the fetched one themselves.
+
     The file is of this controller: on another one the plan shows that it is to be fetched. It is
     readable by its owner alone, and its content is in no plan, no state and no log. The step runs on a
     control plane (`runOnce`).
@@ -43,6 +45,9 @@ class KubeconfigSpec(StepArgs):
     """Where it is to be on the controller: "~/.kube/prod". Its directory is made."""
     server: Annotated[str, Field(pattern=r"^https://[^\s/]+/?$")] | None = None
     """The API's URL as this controller reaches it. Default: the cluster's endpoint."""
+    fetch_on: tuple[str, ...] = ()
+    """Steps of this module (`step` or `task/step`) after whose change it is fetched anew: those that renew
+    the administrator's certificate."""
 
 
 class KubeconfigExecutor(OneByOne[KubeconfigSpec]):
@@ -51,7 +56,11 @@ class KubeconfigExecutor(OneByOne[KubeconfigSpec]):
     kind: ClassVar[str] = "kubeconfig"
     spec: ClassVar[type[StepArgs]] = KubeconfigSpec
     identity: ClassVar[tuple[str, ...]] = ("path",)
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"path": (), "server": ("content",)}
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "path": (),
+        "server": ("content",),
+        "fetch_on": (),
+    }
     example: ClassVar[str] = "- {name: kubeconfig, kind: kubeconfig, path: ~/.kube/prod, runOnce: true}\n"
 
     def ask(self, spec: KubeconfigSpec) -> str:
@@ -83,6 +92,10 @@ class KubeconfigExecutor(OneByOne[KubeconfigSpec]):
     def desired(self, spec: KubeconfigSpec) -> Attributes | None:
         return {"content": "as on the host", "mode": "0600"}
 
+    def watches(self, spec: KubeconfigSpec) -> tuple[str, ...]:
+        """What is to change in the same run shows in the plan; afterwards the content tells."""
+        return spec.fetch_on
+
     def action(self, spec: KubeconfigSpec, request: ChangeRequest) -> Action:
         """Nothing is done on the host; `run` fetches."""
         return Action(f"[ -r {ADMIN_CONF} ]\n")
@@ -92,7 +105,7 @@ class KubeconfigExecutor(OneByOne[KubeconfigSpec]):
         outcome = context.exchange(self.action(spec, request), verify=False)
         if not outcome.acted or outcome.status != 0:
             return outcome
-        question = Fragment(f'emit 0 "$(cat {ADMIN_CONF})"\n', timeout=20.0)
+        question = Fragment(f'{_SHOWN}emit 0 "$(shown)"\n', timeout=20.0)
         answer = context.connection.ask((question,), deadline=30.0).answers[0]
         if answer.failure is not None or not answer.records or not answer.records[0].text:
             raise StepError("the host does not show its admin.conf", detail=answer.detail)
@@ -116,10 +129,23 @@ class KubeconfigExecutor(OneByOne[KubeconfigSpec]):
         return context.exchange(Action(":"))
 
 
+_SHOWN = f"""\
+# shown: the file with what it names by paths on the host in it
+shown() {{
+  while IFS= read -r line; do
+    case $line in
+    *'certificate-authority: /'* | *'client-certificate: /'* | *'client-key: /'*)
+      printf '%s-data: %s\\n' "${{line%%: /*}}" "$(base64 <"/${{line#*: /}}" | tr -d '\\n')" ;;
+    *) printf '%s\\n' "$line" ;;
+    esac
+  done <{ADMIN_CONF}
+}}
+"""
+
 _ASK = f"""\
-[ -e {ADMIN_CONF} ] || exit 3
+{_SHOWN}[ -e {ADMIN_CONF} ] || exit 3
 [ -r {ADMIN_CONF} ] || {{ echo 'permission denied: {ADMIN_CONF} cannot be read'; exit 1; }}
-d=$(grep -v '^ *server:' {ADMIN_CONF} | sha256sum)
+d=$(shown | grep -v '^ *server:' | sha256sum)
 echo "${{d%% *}} $(sed -n 's/^ *server: *//p' {ADMIN_CONF} | head -n 1)"
 """
 

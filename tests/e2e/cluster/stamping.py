@@ -12,7 +12,6 @@ from tests.e2e.cluster import supply
 from tests.e2e.testbed.cache import building, cache_root, locked
 
 NEXT = "v1.20.3"
-_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 
 
 def stamped(version: str = NEXT) -> Path:
@@ -37,7 +36,7 @@ def _add(version: str, out: Path) -> None:
     with TemporaryDirectory(dir=cache_root(), prefix="new-") as scratch:
         programs = Path(scratch) / "programs"
         (programs / "bin").mkdir(parents=True)
-        for name in (*supply.BINARIES, *_PROGRAMS):
+        for name in supply.BINARIES:
             source = supply.programs() / "bin" / name
             content = source.read_bytes().replace(supply.VERSION.encode(), version.encode())
             (programs / "bin" / name).write_bytes(content)

@@ -28,7 +28,15 @@ from tests.e2e.testbed.cache import building, cache_root, ensure_images, locked,
 
 VERSION = "v1.20.2"
 REGISTRY = "k8s.gcr.io"
-BINARIES = ("kubeadm", "kubelet", "kubectl")
+BINARIES = (
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+)
 _HERE = Path(__file__).parent
 _RECIPE = _HERE / "recipe"
 _PACKAGES = (
@@ -102,6 +110,8 @@ def add_images(out: Path, source: Path, kubernetes: str, *, all_of_them: bool = 
         TemporaryDirectory(dir=cache_root(), prefix="new-") as scratch,
         images.unpacked(built.base, packages, Path(scratch)) as root,
     ):
+        if all_of_them:
+            add(out, [root / "usr/bin" / name for name in ("etcd", "etcdctl")], Named(version="v3.4.23"))
         for name, version, layer, config in _layers(source, root, kubernetes, all_of_them):
             place = "docker.io/library" if name == "busybox" else REGISTRY
             archive = Path(scratch) / f"{name}.tar"

@@ -22,14 +22,17 @@ from kubexms.step.registry import default_registry
 from tests.unit.examples.markdown import ROOT
 
 EXAMPLES = ROOT / "examples"
-PROGRAMS = ("kubeadm", "kubelet", "kubectl", "crictl")
+PROGRAMS = (
+    *("kubeadm", "kubelet", "kubectl", "crictl", "kube-proxy"),
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl"),
+)
 PROJECTS = sorted(path.parent for kind in ("pipeline", "cluster") for path in EXAMPLES.glob(f"*/{kind}.yaml"))
 CLUSTERS = [path for path in PROJECTS if (path / "cluster.yaml").is_file()]
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 def test_loads(project: Path, tmp_path: Path) -> None:
-    if project.name == "cluster-airgapped":
+    if project.name in ("cluster-airgapped", "cluster-binary"):
         project = _with_artifacts(project, tmp_path)
     loaded = load_project(
         project,

@@ -45,7 +45,7 @@ e() {
     admin -n kube-system exec "etcd-$own" -- etcdctl "$@"
   fi
 }
-[ -e /etc/kubernetes/manifests/etcd.yaml ] || exit 0
+[ -e /etc/kubernetes/manifests/etcd.yaml ] || [ -e /etc/systemd/system/etcd.service ] || exit 0
 members=$(e member list) || exit 1
 id=$(printf '%s\n' "$members" | awk -F', ' -v n="$node" -v a="$address" \
   '$3 == n || (a != "" && index($4, "//" a ":")) { print $1 }')
@@ -84,6 +84,8 @@ class Leaver:
     socket: str | None
     address: str | None
     """Of its API server: an etcd member that has never started has no name yet."""
+    reset: str = ""
+    """What clears the host itself, where kubeadm has not made it a member."""
 
 
 def leave(context: StepContext, leaver: Leaver) -> Outcome:
@@ -106,7 +108,7 @@ def leave(context: StepContext, leaver: Leaver) -> Outcome:
         if leaver.plane:
             context.progress("taken out of etcd")
             _have(through_one, leaver, _UNMEMBER, f"take {leaver.node} out of etcd", 120.0)
-    outcome = context.exchange(Action(scripts.reset(leaver.socket), timeout=600.0))
+    outcome = context.exchange(Action(leaver.reset or scripts.reset(leaver.socket), timeout=600.0))
     if outcome.acted and outcome.status == 0 and through_one is not None:
         _have(through_one, leaver, _DELETE, f"delete the node {leaver.node}", 120.0)
     return outcome

@@ -59,7 +59,7 @@ def council(context: StepContext, names: Sequence[str], *, first: bool = False) 
             continue
         if isinstance(told, str):
             silent.append(f"{name}: {told}")
-        elif told.status == "absent":
+        elif told.status == "absent" or told.bare:
             absent.append(name)
         elif told.status != "member":
             unready.append(f"{name} is only partly a member ({told.status})")

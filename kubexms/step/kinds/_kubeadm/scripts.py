@@ -70,8 +70,6 @@ done
 _RESET = r"""
 own=OWN
 command -v kubeadm >/dev/null || { echo 'kubeadm is not installed on this host' >&2; exit 1; }
-conf=/etc/cni/net.d/10-kubexms.conflist
-bridge=$(sed -n 's/.*"bridge": *"\([^"]*\)".*/\1/p' "$conf" 2>/dev/null | head -n 1)
 data=$(sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' /etc/kubernetes/manifests/etcd.yaml 2>/dev/null | head -n 1)
 if [ -z "$data" ] && [ -e "$own/unfinished" ]; then data=/var/lib/etcd; fi
 mkdir -p -m 0700 "$own"
@@ -79,7 +77,16 @@ echo reset >"$own/unfinished"
 # the member is out of etcd already, or it is the last one; the phase would try to reach the others again
 kubeadm reset --force --skip-phases remove-etcd-member SOCKET
 [ -z "$data" ] || rm -rf -- "$data/member"
-# kubeadm leaves the network as it is; of that only what Kubernetes and this tool have made goes
+# kubeadm leaves the network as it is
+"""
+
+_BRIDGE = r"""
+conf=/etc/cni/net.d/10-kubexms.conflist
+bridge=$(sed -n 's/.*"bridge": *"\([^"]*\)".*/\1/p' "$conf" 2>/dev/null | head -n 1)
+"""
+
+_NETWORK_GONE = r"""
+# of the network only what Kubernetes and this tool have made goes
 rm -f "$conf"
 if [ -n "$bridge" ]; then
   ip link delete "$bridge" 2>/dev/null || :
@@ -93,6 +100,9 @@ for v in iptables ip6tables; do
     printf '%s\n' "$rules" | grep -v -e KUBE- -e CNI- -e kubexms-pod-network | "$v-restore" ;;
   esac
 done
+"""
+
+_GONE = r"""
 rm -rf /etc/kubernetes/tmp
 AFTERMATH
 for d in /etc/kubernetes/pki/etcd /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes \
@@ -160,10 +170,12 @@ def revoke(token: str) -> str:
 def reset(socket: str | None) -> str:
     """The host is no member any more, and nothing of the cluster is left on it."""
     flag = f"--cri-socket {quote(socket)}" if socket else ""
-    script = (
-        _RESET.replace("AFTERMATH", PUT_BACK.strip())
-        .replace("OWN", OWN)
-        .replace("SOCKET", flag)
-        .replace("ROUTES", ROUTE_PROTOCOL)
+    return cleared(_RESET.replace("SOCKET", flag))
+
+
+def cleared(ending: str) -> str:
+    """Sh that ends what runs (`ending`; `$own` is where the host keeps whose it is), then clears the host."""
+    script = _BRIDGE + ending + _NETWORK_GONE + _GONE
+    return PATHS + script.replace("AFTERMATH", PUT_BACK.strip()).replace("OWN", OWN).replace(
+        "ROUTES", ROUTE_PROTOCOL
     )
-    return PATHS + script

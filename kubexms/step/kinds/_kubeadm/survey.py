@@ -20,10 +20,11 @@ PATHS = "PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin\nexport PATH\
 """Shells of services and of sudo may not know where kubeadm is put."""
 
 ADMIN = r"""
-# admin ARGUMENTS: kubectl, asking the API server of this very host, and keeping nothing in root's home
+# admin ARGUMENTS: kubectl, asking the API server of this very host, and keeping nothing in root's home. Where
+# it is no static pod, admin.conf names it.
 admin() {
   server=$(sed -n 's/.*kube-apiserver\.advertise-address\.endpoint: *//p' \
-    /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null)
+    /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null) || server=
   kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/admin.conf \
     ${server:+--server "https://$server"} "$@"
 }
@@ -45,6 +46,9 @@ for f in kubelet.conf bootstrap-kubelet.conf admin.conf pki/ca.crt manifests/kub
   [ ! -e "/etc/kubernetes/$f" ] || say "has $f"
 done
 [ ! -d /var/lib/etcd/member ] || say 'has etcd data'
+# kubeadm's files have what these name by paths
+if grep -qs 'client-certificate: /etc/kubernetes/pki/' /etc/kubernetes/kubelet.conf /etc/kubernetes/admin.conf
+then say units; fi
 [ ! -e /var/lib/kubelet/config.yaml ] || say 'has kubelet configuration'
 if [ -e "$own/unfinished" ]; then say "unfinished $(head -n 1 "$own/unfinished")"; fi
 if [ -r "$own/node" ]; then t="$t$(sed -n 's/^\([a-z]*\)=/\1 /p' "$own/node")$nl"; fi
@@ -103,6 +107,8 @@ class Survey:
     """The API says that it does not know the node."""
     ready: bool = False
     """A control plane whose own API server is ready."""
+    units: bool = False
+    """Files of a node without kubeadm, which alone make no member."""
     stranger: bool = False
     """The API has another CA than the one that the kubelet trusts."""
 
@@ -119,12 +125,17 @@ class Survey:
         return self.role or ("control-plane" if "manifests/kube-apiserver.yaml" in self.files else "worker")
 
     @property
+    def bare(self) -> bool:
+        """No member, whatever it is on its way to: nothing but an authority's certificate is there."""
+        return not self.node and not self.unfinished and self.files <= {"pki/ca.crt"}
+
+    @property
     def status(self) -> Status:
         """See `Status`."""
         if self.unfinished:
             return "partial"
         present = self.files - {"kubelet configuration"}
-        if not present and not self.node:
+        if not self.node and (self.units or not present):
             return "absent"
         if present == {"etcd data"} and not self.node:
             return "leftover"
@@ -182,5 +193,6 @@ def read(text: str) -> Survey:
         version=words.get("version", "") or words.get("kubelet", "") or words.get("image", ""),
         lost=words.get("registered") == "no",
         ready="ready" in words,
+        units="units" in words,
         stranger=words.get("registered") == "stranger",
     )

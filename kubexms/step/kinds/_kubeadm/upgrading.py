@@ -53,10 +53,14 @@ class Upgrader:
     peers: Sequence[str]
     drain: int
 
+    def check(self) -> str:
+        """The programs on the host are of that version."""
+        return scripts.check(self.version)
+
     def configured(self) -> Action:
         """kubeadm's part: the control plane's static pods, the kubelet's configuration."""
         control = ADMIN + _CONTROL if self.role == "control-plane" else "kubeadm upgrade node\n"
-        return Action(scripts.check(self.version) + control, timeout=900.0)
+        return Action(self.check() + control, timeout=900.0)
 
 
 def upgrade(context: StepContext, node: Upgrader) -> Outcome:
@@ -73,8 +77,8 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
     member = asked.ready[0] if asked.ready else None
     if member is None and not plane:
         raise StepError("no control plane is ready to drain this node", detail=asked.reasons())
-    context.progress(f"kubeadm upgrade to {node.version}")
-    head = scripts.check(node.version) + f"node={quote(node.node)}\n"
+    context.progress(f"to {node.version}")
+    head = node.check() + f"node={quote(node.node)}\n"
     first = context.exchange(node.configured(), verify=False)
     if first.timed_out or first.status != 0:
         return first
@@ -97,6 +101,25 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
         _ask(context, member, node, _UNCORDON, f"uncordon {node.node}", 60.0)
     end = head + _mark("rm -f") + scripts.member(node.cluster, node.node, node.role, node.version)
     return context.exchange(Action(end, timeout=300.0))
+
+
+@dataclass(frozen=True)
+class UnitUpgrader(Upgrader):
+    """A node whose kubelet is a unit, without kubeadm: the control plane's units have their own steps."""
+
+    def check(self) -> str:
+        """The kubelet is of that version."""
+        return f"{PATHS}own={OWN}\nwant={quote('v' + self.version)}\n{_KUBELET_IS}"
+
+    def configured(self) -> Action:
+        """There is nothing to prepare."""
+        return Action(self.check())
+
+
+_KUBELET_IS = r"""
+have=$(kubelet --version)
+[ "$have" = "Kubernetes $want" ] || { echo "the kubelet here is $have, and is to be $want" >&2; exit 1; }
+"""
 
 
 def _mark(verb: str) -> str:

@@ -1,0 +1,1 @@
+"""The passes for clusters without kubeadm: authorities and certificates, units, credentials."""
