@@ -34,11 +34,6 @@ class Span:
         """The host that it ran on."""
         return self.address.rpartition("@")[2]
 
-    @property
-    def seconds(self) -> float:
-        """How long it took, with the look before it and the look after it."""
-        return self.ended - self.began
-
 
 @dataclass(frozen=True)
 class Milestones:
@@ -106,22 +101,28 @@ class Share:
 
 
 def shares(steps: Sequence[Span]) -> list[Share]:
-    """One for each of the tools, and the rest."""
+    """One for each of the tools, and the rest. Steps that share an exchange share its time."""
     named = {kind: name for name, kinds in TOOLS.items() for kind in kinds}
     result = []
     for name in (*TOOLS, REST):
         own = [step for step in steps if named.get(step.kind, REST) == name]
-        hosts = {step.host for step in own}
-        longest = max((sum(step.seconds for step in own if step.host == host) for host in hosts), default=0.0)
-        result.append(Share(name, len(own), sum(step.seconds for step in own), longest))
+        by_host = [
+            _covered(step for step in own if step.host == host) for host in {step.host for step in own}
+        ]
+        result.append(Share(name, len(own), sum(by_host), max(by_host, default=0.0)))
     return result
 
 
 def without_tools(steps: Sequence[Span], whole: float) -> float:
     """Seconds of the whole in which no host waited for any of the real tools: what kubexms adds."""
     kinds = {kind for of_tool in TOOLS.values() for kind in of_tool}
-    busy, end = 0.0, 0.0
-    for step in sorted((step for step in steps if step.kind in kinds), key=lambda step: step.began):
-        busy += max(0.0, step.ended - max(end, step.began))
+    return whole - _covered(step for step in steps if step.kind in kinds)
+
+
+def _covered(steps: Iterable[Span]) -> float:
+    """Seconds in which at least one of them ran."""
+    covered, end = 0.0, 0.0
+    for step in sorted(steps, key=lambda step: step.began):
+        covered += max(0.0, step.ended - max(end, step.began))
         end = max(end, step.ended)
-    return whole - busy
+    return covered

@@ -124,6 +124,7 @@ def test_where_the_time_of_a_bring_up_went() -> None:
         ("a/b/file@x", "file", 2, 3),
         ("a/b/apt@x", "package", 3, 8),
         ("a/b/apt@y", "package", 4, 9),
+        ("a/b/more@y", "package", 4, 9),  # in one exchange with it
         ("c/m/node@x", MEMBER, 10, 30),
         ("c/m/node@y", MEMBER, 30, 45),
     ]
@@ -138,7 +139,7 @@ def test_where_the_time_of_a_bring_up_went() -> None:
     assert marks == Milestones(planned=2, prepared=10, first=30, joined=45, ready=50)
     assert marks.phases() == (2, 8, 20, 15, 5)
     by_name = {share.name: share for share in shares(found)}
-    assert by_name["packages (apt)"] == Share("packages (apt)", 2, 10, 5)
+    assert by_name["packages (apt)"] == Share("packages (apt)", 3, 10, 5)
     assert by_name["kubeadm (init, join)"].host == 20
     assert by_name[REST].total == 1
     # 3 to 9 in apt, 10 to 45 in kubeadm
