@@ -162,7 +162,9 @@ class StepApplier:
             blind = attempt.seen.observation.presence is Presence.UNKNOWN
             attempt.seen = context.before
             now = wanted(planned, rendered, attempt.last_seen.observation)
-            if not host.acted and not blind and not alike(found, now):
+            # nor what has become right meanwhile, by itself or through another host
+            right = now.action is ActionKind.NO_OP
+            if not host.acted and not blind and not right and not alike(found, now):
                 raise GuardChanged(
                     "the host changed between the observation and the action; nothing was done",
                     detail="Plan again and look at what would happen.",

@@ -285,3 +285,11 @@ def test_what_could_not_be_seen_by_the_plan_may_be_seen_by_the_apply(
     [result] = ran.results.values()
     assert (result.status.value, result.changed) == ("ok", not there), result.message
     assert here.is_right()
+
+
+def test_what_became_right_by_itself_before_anything_was_done_is_right(here: Here) -> None:
+    here.steps(here.file("a"))
+    ran = here.apply(meanwhile=lambda: (here.files / "a").write_text("new\n"))
+    assert ran.statuses == ["ok"]
+    assert not ran.results["m/t/a@here"].changed
+    assert not ran.state.steps["m/t/a@here"].touched
