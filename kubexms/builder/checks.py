@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
+from pathlib import Path
 
 from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
 from kubexms.builder.binary.checks import binary_problems
@@ -33,6 +34,7 @@ def checked(building: Building) -> ClusterPlan | None:
     problems.extend(network_problems(building, spec, topology))
     problems.extend(binary_problems(building, spec))
     problems.extend(_nodes(building, spec, topology))
+    problems.extend(_snapshot(building, spec))
     artifacts = read_artifacts(building, spec, version)
     endpoint = endpoint_of(spec, topology)
     if problems.count > before or endpoint is None:
@@ -107,6 +109,17 @@ def _nodes(building: Building, spec: ClusterSpec, topology: Topology) -> Iterato
                 f"there is no file {addon.manifest}",
                 "It is looked for relative to this document.",
             )
+
+
+def _snapshot(building: Building, spec: ClusterSpec) -> Iterator[Diagnostic]:
+    restore = spec.etcd.restore
+    if restore is not None and not (building.directory / Path(restore.snapshot).expanduser()).is_file():
+        yield wrong(
+            building,
+            ("spec", "etcd", "restore", "snapshot"),
+            f"there is no file {restore.snapshot}",
+            "It is looked for relative to this document: fetch the snapshot from a control plane first.",
+        )
 
 
 def _settings(spec: ClusterSpec, topology: Topology) -> dict[str, NodeSettings]:

@@ -14,18 +14,26 @@ from kubexms.builder.objects import addon_tasks, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
 from kubexms.builder.runtime import runtime_tasks
+from kubexms.builder.snapshots import backup_tasks, client_tasks, restore_tasks
 from kubexms.builder.steps import module
 from kubexms.builder.system import system_tasks
 from kubexms.config.documents import Building
 from kubexms.spec.pipeline import ModuleSpec, PipelineSpec, Strategy, TaskSpec
 
-ONE_AT_A_TIME = Strategy(max_parallel=1, require_all=True)
+STRATEGIES = {
+    "control-plane": Strategy(max_parallel=1, require_all=True),
+    "etcd": Strategy(max_parallel=1, require_all=True),
+    "restore": Strategy(require_all=True),
+}
+"""Where all hosts of a phase must have succeeded before the next begins, and how many go at once."""
 
 AFTER = {
     "pki": ("os",),
     "endpoint": ("os",),
+    "backup": ("runtime",),
+    "restore": ("runtime", "backup"),
     "etcd": ("runtime", "pki"),
-    "control-plane": ("runtime", "images", "pki", "endpoint", "etcd"),
+    "control-plane": ("runtime", "images", "pki", "endpoint", "backup", "restore", "etcd"),
 }
 """What waits for something else than the module before it: the load balancer need not wait for containerd."""
 
@@ -47,10 +55,12 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
     parts: dict[str, tuple[str, list[TaskSpec]]] = {
         "preflight": ("What hosts must have", preflight_tasks(plan)),
         "os": ("Names, kernel, packages", system_tasks(plan)),
-        "runtime": ("containerd and the programs of Kubernetes", runtime_tasks(plan)),
+        "runtime": ("containerd and the programs of Kubernetes", [*runtime_tasks(plan), *client_tasks(plan)]),
         "images": ("Images from the artifacts", image_tasks(plan)),
         "pki": ("Authorities and what trusts them", authority_tasks(plan) if plan.binary else []),
         "endpoint": ("The load balancer", endpoint_tasks(plan)),
+        "backup": ("Snapshots of etcd", backup_tasks(plan)),
+        "restore": ("etcd goes back to a snapshot", restore_tasks(plan)),
         "etcd": ("etcd, one member at a time", etcd_tasks(plan) if plan.binary else []),
         "control-plane": ("API servers and etcd, one host at a time", control_planes(plan)),
         "workers": ("Nodes that run pods", workers(plan)),
@@ -64,7 +74,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
             description,
             tasks,
             after=[plan.module(name) for name in AFTER[part] if parts[name][1]] if part in AFTER else None,
-            strategy=ONE_AT_A_TIME if part in ("etcd", "control-plane") else None,
+            strategy=STRATEGIES.get(part),
         )
         for part, (description, tasks) in parts.items()
         if tasks

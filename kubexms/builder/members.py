@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubexms.builder.kubeadm import init_configuration, join_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
 from kubexms.config.yaml import dump_yaml
 from kubexms.spec.base import Json
@@ -97,6 +98,7 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         config=_config(plan) if control_plane else None,
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,
+        before_upgrade=SNAPSHOT if control_plane and plan.spec.etcd.backup is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from kubexms.builder.binary.fixed import fixed_in_units
 from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.snapshots import schedule_checks
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
 from kubexms.builder.topology import API_PORT
 from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER, WORKER
@@ -159,7 +160,8 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
     if plan.binary:
         return [*steps, *fixed_in_units(plan), *fixed_on_workers(plan), _ports("port", CONTROL_PLANE_PORTS)]
-    return [*steps, *fixed_on_control_planes(plan), _ports("port", CONTROL_PLANE_PORTS)]
+    steps += [*schedule_checks(plan), *fixed_on_control_planes(plan)]
+    return [*steps, _ports("port", CONTROL_PLANE_PORTS)]
 
 
 def _memory(name: str, least: int, what: str) -> StepSpec:

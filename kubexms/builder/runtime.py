@@ -57,7 +57,7 @@ def _runtime_files(artifacts: ClusterArtifacts, plugins: str) -> list[StepSpec]:
             source=artifacts.file(containerd),
             sha256=artifacts.digest(containerd),
         ),
-        _program(artifacts, "runc", "/usr/local/sbin/runc"),
+        program(artifacts, "runc", "/usr/local/sbin/runc"),
         step("plugins-directory", "directory", path=plugins),
         step("plugins", "archive", dest=plugins, source=artifacts.file(cni), sha256=artifacts.digest(cni)),
         step("unit", "systemdUnit", unit="containerd", content=CONTAINERD_UNIT),
@@ -95,7 +95,7 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
     sources = ["kubelet-arguments"]
     if plan.kubernetes_from_artifacts and plan.artifacts is not None:
         steps = [
-            _program(plan.artifacts, name, f"{PROGRAMS}/{name}")
+            program(plan.artifacts, name, f"{PROGRAMS}/{name}")
             for name in ("kubeadm", "kubelet", "kubectl", "crictl")
             if plan.artifacts.program(name)
         ]
@@ -128,7 +128,8 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
     return steps
 
 
-def _program(artifacts: ClusterArtifacts, name: str, path: str) -> StepSpec:
+def program(artifacts: ClusterArtifacts, name: str, path: str) -> StepSpec:
+    """A program of the artifacts, in its place on the host."""
     found = artifacts.program(name)
     return step(
         name,

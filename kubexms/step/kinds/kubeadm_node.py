@@ -18,6 +18,7 @@ from kubexms.step.contract import (
     StepArgs,
     StepContext,
 )
+from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
@@ -65,6 +66,9 @@ class KubeadmNodeSpec(StepArgs):
     """kubeadm's JoinConfiguration, without `discovery` and `certificateKey`: these are made for each join."""
     skip_phases: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z/-]*$")], ...] = ()
     """Phases that beginning the cluster leaves out: `addon/kube-proxy`."""
+    before_upgrade: AbsolutePath | None = None
+    """A program on the host that must succeed before the cluster gets another version: a snapshot of etcd.
+    The control plane that begins the upgrade runs it."""
     drain_timeout: int = Field(default=300, ge=1, le=86400)
     """Seconds for pods to be evicted from a node that leaves. Disruption budgets are kept; where
     they forbid it for so long, the node stays."""
@@ -254,7 +258,7 @@ def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
 
 def _upgrader(spec: KubeadmNodeSpec) -> Upgrader:
     version, drain = spec.version.removeprefix("v"), spec.drain_timeout
-    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain)
+    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain, spec.before_upgrade)
 
 
 def _joiner(spec: KubeadmNodeSpec) -> Joiner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 
@@ -20,10 +21,16 @@ from tests.unit.builder.clusters import cluster, golden, hosts, load, load_direc
 
 REGISTRY = default_registry(plugins=False)
 
+SNAPSHOT = b"not really"
+SHA256 = hashlib.sha256(SNAPSHOT).hexdigest()
 CASES: dict[str, dict[str, Json]] = {
     "smallest": {},
     "alone": {"hosts": hosts(1, 0), "kubernetes": {"version": "1.29.0", "schedulableControlPlanes": True}},
     "balanced": {"hosts": hosts(3, 2, 1), "endpoint": {"host": "k8s.example.com"}},
+    "kept": {
+        "hosts": hosts(1, 1),
+        "etcd": {"backup": {"keep": 3}, "restore": {"snapshot": "snapshot.db", "sha256": SHA256}},
+    },
     "named": {"hosts": hosts(3, 2), "endpoint": {"host": "k8s.example.com", "resolve": False}},
     "everything": {
         "kubernetes": {
@@ -51,6 +58,7 @@ CASES: dict[str, dict[str, Json]] = {
 
 
 def built(tmp_path: Path, name: str) -> LoadedProject:
+    (tmp_path / "snapshot.db").write_bytes(SNAPSHOT)
     return load(tmp_path, cluster(**CASES[name]))
 
 
@@ -68,7 +76,7 @@ def test_every_step_is_one_that_its_kind_takes(name: str, tmp_path: Path) -> Non
     assert loaded.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["balanced", "everything"])
+@pytest.mark.parametrize("name", ["balanced", "everything", "kept"])
 def test_addresses_are_public(name: str, tmp_path: Path) -> None:
     """A rename here moves everybody's state: it needs a `moved` entry, and a line in the changelog."""
     golden(f"addresses-{name}.txt", "\n".join(paths(built(tmp_path, name).pipeline)) + "\n")

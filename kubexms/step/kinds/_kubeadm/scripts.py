@@ -76,7 +76,7 @@ mkdir -p -m 0700 "$own"
 echo reset >"$own/unfinished"
 # the member is out of etcd already, or it is the last one; the phase would try to reach the others again
 kubeadm reset --force --skip-phases remove-etcd-member SOCKET
-[ -z "$data" ] || rm -rf -- "$data/member"
+[ -z "$data" ] || rm -rf -- "$data/member" "$data"/before-restore-*
 # kubeadm leaves the network as it is
 """
 

@@ -18,7 +18,13 @@ from kubexms.step.shell import quote
 _CONTROL = r"""
 now=$(admin -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
   sed -n 's/^kubernetesVersion: *//p')
-if [ "$now" = "$want" ]; then kubeadm upgrade node; else kubeadm upgrade apply --yes "$want"; fi
+if [ "$now" = "$want" ]; then kubeadm upgrade node; else
+  if [ -n "$before" ] && ! "$before"; then
+    echo "nothing was upgraded: $before has failed" >&2
+    exit 1
+  fi
+  kubeadm upgrade apply --yes "$want"
+fi
 """
 
 _KUBELET = r"""
@@ -52,6 +58,8 @@ class Upgrader:
     version: str
     peers: Sequence[str]
     drain: int
+    before: str | None = None
+    """A program that must succeed before the cluster changes its version."""
 
     def check(self) -> str:
         """The programs on the host are of that version."""
@@ -59,7 +67,8 @@ class Upgrader:
 
     def configured(self) -> Action:
         """kubeadm's part: the control plane's static pods, the kubelet's configuration."""
-        control = ADMIN + _CONTROL if self.role == "control-plane" else "kubeadm upgrade node\n"
+        before = f"before={quote(self.before or '')}\n"
+        control = before + ADMIN + _CONTROL if self.role == "control-plane" else "kubeadm upgrade node\n"
         return Action(self.check() + control, timeout=900.0)
 
 

@@ -1,0 +1,167 @@
+"""The modules `backup` and `restore`: snapshots of etcd, and the way back to one."""
+
+from __future__ import annotations
+
+from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.runtime import PROGRAMS, program
+from kubexms.builder.steps import step, task
+from kubexms.builder.topology import node_address
+from kubexms.spec.cluster import CONTROL_PLANE
+from kubexms.spec.cluster.etcd import EtcdBackupSpec
+from kubexms.spec.pipeline import Dependency, StepSpec, TaskSpec, WaitScope
+
+UNIT = "kubexms-etcd-snapshot"
+SNAPSHOT = f"/usr/local/sbin/{UNIT}"
+"""The program that takes one snapshot; upgrades run it too."""
+RESTORED_FROM = "/var/backups/kubexms-etcd-restore.db"
+"""Where the snapshot of a restore is put on each control plane."""
+
+PHASES = ("stop", "restore", "etcd", "serve")
+
+_SCRIPT = """\
+#!/bin/sh
+# A snapshot of this host's etcd. It counts once it was read back and found whole; older ones go after that.
+set -eu
+umask 077
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
+ETCDCTL_API=3
+export PATH ETCDCTL_API
+mkdir -p DIRECTORY
+# all names below are relative to the directory, so that nothing else can be meant
+cd DIRECTORY
+name=etcd-$(date -u +%Y%m%dT%H%M%SZ).db
+new=.$name.new
+trap 'rm -f "./$new" "./$new.part"' EXIT
+pki=/etc/kubernetes/pki/etcd
+etcdctl --endpoints https://127.0.0.1:2379 --dial-timeout 10s --command-timeout 10m \\
+    --cacert "$pki/ca.crt" --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" \\
+    snapshot save "./$new"
+# from 3.6 on a program of its own reads snapshots
+reader=etcdctl
+if command -v etcdutl >/dev/null; then reader=etcdutl; fi
+"$reader" snapshot status "./$new"
+sync "./$new"
+mv "./$new" "./$name"
+sync .
+echo "the snapshot is $PWD/$name"
+for old in $(ls | grep -x 'etcd-[0-9]\\{8\\}T[0-9]\\{6\\}Z\\.db' | sort -r | tail -n +AFTER); do
+    rm "./$old"
+    echo "removed $PWD/$old"
+done
+"""
+
+_SERVICE = f"""\
+[Unit]
+Description=A snapshot of etcd
+ConditionPathExists=/etc/kubernetes/pki/etcd/healthcheck-client.key
+
+[Service]
+Type=oneshot
+ExecStart={SNAPSHOT}
+TimeoutStartSec=30min
+Nice=10
+"""
+
+_TIMER = """\
+[Unit]
+Description=Snapshots of etcd, at set times
+
+[Timer]
+OnCalendar=SCHEDULE
+Persistent=true
+RandomizedDelaySec=2min
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def backup_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """A timer on every control plane."""
+    given = plan.spec.etcd.backup
+    if given is None:
+        return []
+    timer = step(
+        "running", "service", unit=f"{UNIT}.timer", enabled=True, running=True, restart_on=["schedule"]
+    )
+    steps = [
+        step("script", "file", path=SNAPSHOT, content=script(given), mode="0755", owner="root", group="root"),
+        step("service", "systemdUnit", unit=f"{UNIT}.service", content=_SERVICE),
+        step(
+            "schedule",
+            "systemdUnit",
+            unit=f"{UNIT}.timer",
+            content=_TIMER.replace("SCHEDULE", given.schedule),
+        ),
+        timer,
+    ]
+    return [task("snapshots", [CONTROL_PLANE], steps)]
+
+
+def script(given: EtcdBackupSpec) -> str:
+    """What takes one snapshot. The names in it hold nothing that a shell could take for something else."""
+    return _SCRIPT.replace("DIRECTORY", given.directory).replace("AFTER", str(given.keep + 1))
+
+
+def schedule_checks(plan: ClusterPlan) -> list[StepSpec]:
+    """Whether systemd understands when snapshots are to be taken."""
+    given = plan.spec.etcd.backup
+    if given is None:
+        return []
+    return [
+        step(
+            "backup-schedule",
+            "assert",
+            check=f"systemd-analyze calendar '{given.schedule}' >/dev/null",
+            message=f"systemd does not understand etcd.backup.schedule, '{given.schedule}': "
+            "`systemd-analyze calendar` says why, `man systemd.time` what it takes",
+        )
+    ]
+
+
+def restore_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """One phase after the other, each on all members before the next."""
+    given = plan.spec.etcd.restore
+    if given is None:
+        return []
+    digest = given.sha256.removeprefix("sha256:").lower()
+    snapshot = step(
+        "file",
+        "download",
+        path=RESTORED_FROM,
+        source=given.snapshot,
+        sha256=digest,
+        mode="0600",
+        owner="root",
+    )
+    tasks = [task("snapshot", [CONTROL_PLANE], [snapshot])]
+    members = {host.name: node_address(host) for host in plan.topology.control_planes}
+    workers = [host.name for host in plan.topology.nodes if host not in plan.topology.control_planes]
+    for phase in PHASES:
+        before = tasks[-1].name
+        restore = step(
+            "etcd",
+            "etcdRestore",
+            phase=phase,
+            snapshot=RESTORED_FROM,
+            sha256=digest,
+            attempt=given.attempt,
+            members=members,
+            workers=workers if phase == "serve" else None,
+        )
+        wait = [Dependency(task=before, scope=WaitScope.ALL)]
+        tasks.append(task(phase, [CONTROL_PLANE], [restore], after=wait))
+    return tasks
+
+
+def client_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """etcdctl (and etcdutl, which reads snapshots from 3.6 on), from the artifacts where these have them."""
+    if plan.spec.etcd.backup is None and plan.spec.etcd.restore is None:
+        return []
+    found = plan.artifacts
+    names = [name for name in ("etcdctl", "etcdutl") if found is not None and found.program(name)]
+    if found is None or "etcdctl" not in names:
+        steps = [step("package", "package", packages=["etcd-client"])]
+    else:
+        steps = [program(found, name, f"{PROGRAMS}/{name}") for name in names]
+    return [task("etcd-client", [CONTROL_PLANE], steps)]

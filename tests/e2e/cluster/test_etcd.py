@@ -1,0 +1,177 @@
+"""Snapshots of etcd, and the way back to one after its data is gone: a control plane and a worker."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.projects import TESTBED, ClusterProject
+from tests.e2e.testbed import Host
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+DIRECTORY = "/var/backups/etcd"
+BACKUP = {"schedule": "*-*-* 03:00:00", "directory": DIRECTORY, "keep": 2}
+
+
+@pytest.fixture(scope="module")
+def hosts(cluster_hosts: ClusterHosts) -> dict[str, Host]:
+    return dict(zip(("cp1", "w1"), cluster_hosts(2), strict=True))
+
+
+@pytest.fixture(scope="module")
+def project(
+    tmp_path_factory: pytest.TempPathFactory,
+    cluster_hosts: ClusterHosts,
+    hosts: dict[str, Host],
+    artifacts: Path,
+) -> ClusterProject:
+    made = ClusterProject(tmp_path_factory.mktemp("etcd"), cluster_hosts.fleet, artifacts)
+    members = {"cp1": (hosts["cp1"], "control-plane"), "w1": (hosts["w1"], "worker")}
+    made.describe(members, etcd=TESTBED["etcd"] | {"backup": BACKUP})
+    made.apply(timeout=700)
+    made.await_ready("cp1", "w1")
+    made.assert_empty_plan()
+    return made
+
+
+def snapshot(host: Host) -> subprocess.CompletedProcess[str]:
+    """Take one; names hold the second, so in another one than the last."""
+    host.run("now=$(date +%s); while [ $(date +%s) = $now ]; do :; done", check=True)
+    return host.run("systemctl start kubexms-etcd-snapshot.service", timeout=120)
+
+
+def snapshots(host: Host) -> list[str]:
+    return host.run(f"ls {DIRECTORY}", check=True).stdout.split()
+
+
+def test_snapshots_are_whole_and_old_ones_go(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    cp1 = hosts["cp1"]
+    cp1.run(f"mkdir -p -m 0700 {DIRECTORY} && touch {DIRECTORY}/mine.db", check=True)
+    taken: list[str] = []
+    for _ in range(3):
+        done = snapshot(cp1)
+        assert done.returncode == 0, cp1.run("journalctl -u kubexms-etcd-snapshot --no-pager").stdout
+        taken.append(max(set(snapshots(cp1)) - {"mine.db"}))
+    assert snapshots(cp1) == [*taken[1:], "mine.db"]
+    assert cp1.run(f"stat -c %a {DIRECTORY}/{taken[-1]}").stdout == "600\n"
+    said = cp1.run("journalctl -u kubexms-etcd-snapshot --no-pager").stdout
+    assert f"removed {DIRECTORY}/{taken[0]}" in said
+    assert "kubexms-etcd-snapshot.timer" in cp1.run("systemctl list-timers --no-pager").stdout
+    project.assert_empty_plan()
+
+
+def test_a_snapshot_that_fails_removes_nothing(hosts: dict[str, Host]) -> None:
+    cp1 = hosts["cp1"]
+    before = snapshots(cp1)
+    cp1.run(
+        f"mount -t tmpfs -o size=64k none {DIRECTORY} && touch {DIRECTORY}/etcd-20200101T000000Z.db",
+        check=True,
+    )
+    try:
+        assert snapshot(cp1).returncode != 0
+        assert snapshots(cp1) == ["etcd-20200101T000000Z.db"]
+        assert cp1.run(f"ls -A {DIRECTORY}").stdout.split() == ["etcd-20200101T000000Z.db"]
+    finally:
+        cp1.run(f"umount {DIRECTORY}; systemctl reset-failed kubexms-etcd-snapshot.service", check=True)
+    assert snapshots(cp1) == before
+
+
+def test_a_schedule_that_systemd_does_not_understand_is_refused(project: ClusterProject) -> None:
+    project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP | {"schedule": "every day"}})
+    code, text = project.plan_code()
+    assert code == 1
+    assert "systemd does not understand etcd.backup.schedule, 'every day'" in text
+    project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP})
+
+
+def test_what_was_there_comes_back_after_the_data_is_gone(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    cp1 = hosts["cp1"]
+    address = project.serve(2)
+    project.kubectl("create configmap before --from-literal=is=there")
+    assert snapshot(cp1).returncode == 0
+    newest = f"{DIRECTORY}/{max(set(snapshots(cp1)) - {'mine.db'})}"
+    data = cp1.run(f"base64 -w0 {newest}", check=True).stdout
+    content = base64.b64decode(data)
+    (project.root / "snapshot.db").write_bytes(content)
+    project.kubectl("create configmap after --from-literal=is=lost")
+    pids = hosts["w1"].run("systemctl show -P InvocationID kubelet").stdout
+
+    # the worst: the data of etcd is gone while it runs, and comes up empty
+    cp1.run("rm -rf /var/lib/etcd/member; pkill -KILL -x etcd", check=True)
+    restore = {"snapshot": "snapshot.db", "sha256": hashlib.sha256(content).hexdigest()}
+    project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP, "restore": restore})
+    refused, text = project.plan_code()
+    assert refused == 1
+    assert "demo-restore/restore/etcd@cp1 would lose data" in text
+    allow = ("--allow-destroy", "demo-restore/*")
+    code, text = project.plan_code(*allow)
+    assert code == 2, text
+    assert "# demo-restore/restore/etcd@cp1 will be updated in-place" in text
+    project.apply(*allow, timeout=700)
+
+    assert "before" in project.kubectl("get configmaps -o name")
+    assert "configmap/after" not in project.kubectl("get configmaps -o name").split()
+    project.await_ready("cp1", "w1")
+    assert hosts["w1"].run("systemctl show -P InvocationID kubelet").stdout != pids
+    project.assert_empty_plan()
+    pods = project.pods_of_web()
+    for pod in pods:
+        assert project.reached_from(pod, address, set(pods)) == set(pods)
+    # the cluster is alive: controllers, the scheduler and kubelets make a new pod
+    project.kubectl(f"delete pod {min(pods)}", timeout=90)
+    project.kubectl("rollout status deploy/web --timeout=120s", timeout=130)
+    assert min(pods) not in project.pods_of_web()
+
+    project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP})
+    code, text = project.plan_code()
+    assert "demo-restore" in text
+    assert "will be destroyed" not in text.replace("demo-restore/snapshot/file@cp1 will be destroyed", "")
+    project.apply()
+    assert "before" in project.kubectl("get configmaps -o name")
+
+
+def test_the_same_snapshot_again_and_a_controller_that_is_killed(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    content = (project.root / "snapshot.db").read_bytes()
+    restore = {"snapshot": "snapshot.db", "sha256": hashlib.sha256(content).hexdigest()}
+    etcd = TESTBED["etcd"] | {"backup": BACKUP, "restore": restore}
+    project.describe(project.members, etcd=etcd)
+    project.apply()  # the file alone: this restore has happened
+    project.assert_empty_plan()
+    project.kubectl("create configmap after --from-literal=is=lost")
+
+    project.describe(project.members, etcd=etcd | {"restore": restore | {"attempt": 2}})
+    allow = ("--allow-destroy", "demo-restore/*")
+    with project.start("apply", "--auto-approve", *allow) as running:
+        hosts["cp1"].run(
+            "n=0; until [ -e /var/lib/kubexms/kubeadm/held/etcd.yaml ] || [ $n -gt 600 ]; do "
+            "n=$((n+1)); sleep 0.2; done",
+            check=True,
+            timeout=150,
+        )
+        running.kill()
+        running.wait()
+    code, text = project.plan_code(*allow)
+    assert code == 2, text
+    project.apply(*allow, timeout=700)
+    assert "configmap/after" not in project.kubectl("get configmaps -o name").split()
+    project.await_ready("cp1", "w1")
+    project.assert_empty_plan()
+
+
+def test_destroy_keeps_the_snapshots_and_nothing_else(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    project.destroy(timeout=400)
+    left = hosts["cp1"].run("ls -A /var/lib/etcd /var/lib/kubexms /usr/local/sbin 2>/dev/null").stdout
+    assert "before-restore" not in left
+    assert "kubexms-etcd-snapshot" not in left
+    assert any(name.startswith("etcd-") for name in snapshots(hosts["cp1"]))
