@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import step
+from kubexms.builder.versions import Version
 from kubexms.spec.pipeline import StepSpec
 
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -11,7 +12,6 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
     """The version, the networks and the endpoint, as the files say that kubeadm has written."""
-    minor = ".".join(map(str, plan.version.release))
     manager, network = f"{MANIFESTS}/kube-controller-manager.yaml", plan.spec.network
     return [
         step(
@@ -20,13 +20,7 @@ def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
             check="test ! -e /etc/systemd/system/kube-apiserver.service\n",
             message="this control plane was made without kubeadm: put kubernetes.type back to binary",
         ),
-        says(
-            "version",
-            f"{MANIFESTS}/kube-apiserver.yaml",
-            f"kube-apiserver:v{minor}.[0-9]*",
-            f"this control plane does not run Kubernetes {minor}; kubexms upgrades within a minor version "
-            "only: put the version back",
-        ),
+        _version(plan.version),
         says("pods", manager, f"--cluster-cidr={network.pod_cidr}", moved("network.podCidr")),
         says(
             "services",
@@ -47,6 +41,22 @@ def fixed_on_workers(plan: ClusterPlan) -> list[StepSpec]:
     """The endpoint; a control plane's kubelet may use the API server beside it instead."""
     server = f"server: https://{plan.endpoint.text}"
     return [says("endpoint", "/etc/kubernetes/kubelet.conf", server, moved("the endpoint"))]
+
+
+def _version(wanted: Version) -> StepSpec:
+    """kubeadm's rule, and that of the parts among each other: one minor version at a time, never back."""
+    file = f"{MANIFESTS}/kube-apiserver.yaml"
+    before = wanted.minor - 1
+    check = (
+        f"test -e {file} || exit 0\n"
+        f"runs=$(sed -n 's/^ *image: .*:v{wanted.major}\\.\\([0-9]*\\)\\..*/\\1/p' {file} | head -n 1)\n"
+        f'test "$runs" = {wanted.minor} || test "$runs" = {before}\n'
+    )
+    message = (
+        f"this control plane runs neither Kubernetes {wanted.major}.{wanted.minor} nor "
+        f"{wanted.major}.{before}: upgrade one minor version at a time, and never back"
+    )
+    return step("version", "assert", check=check, message=message)
 
 
 def says(name: str, file: str, line_end: str, message: str, *, end: str = "") -> StepSpec:

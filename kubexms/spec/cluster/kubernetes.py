@@ -39,7 +39,8 @@ class KubernetesSpec(FrozenModel):
     """Which Kubernetes, and how its parts are set up."""
 
     version: str = Field(pattern=r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$")
-    """The exact version, quoted: `"1.31.4"`. Another one of the same minor version is an upgrade."""
+    """The exact version, quoted: `"1.31.4"`. A later one is an upgrade, by one
+    minor version at a time."""
     type: Literal["kubeadm", "binary"] = "kubeadm"
     """`kubeadm` makes the cluster, with static pods. `binary`: kubexms does, with authorities and
     certificates of its own and each part a systemd unit; its control planes are fixed when the cluster is

@@ -1,0 +1,45 @@
+"""To the next minor version, and where a plan refuses. The programs of 1.21 are those of 1.20, renamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import stamping
+from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.projects import TESTBED, ClusterProject
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
+MINOR = "v1.21.0"
+
+
+def test_one_minor_version_at_a_time(tmp_path: Path, cluster_hosts: ClusterHosts) -> None:
+    hosts = dict(zip(("cp1", "w1"), cluster_hosts(2), strict=True))
+    project = ClusterProject(tmp_path, cluster_hosts.fleet, stamping.stamped(MINOR))
+    members = {"cp1": (hosts["cp1"], "control-plane"), "w1": (hosts["w1"], "worker")}
+    runtime = TESTBED["containerRuntime"] | {"sandboxImage": "k8s.gcr.io/pause:3.2"}
+    project.describe(members, containerRuntime=runtime)
+    project.apply(timeout=900)
+    project.await_ready("cp1", "w1")
+    address = project.serve(2)
+
+    project.describe(members, kubernetes={"version": MINOR})
+    code, text = project.plan_code()
+    assert code == 2, text
+    assert '~ version = "1.20.2" -> "1.21.0"' in text
+    project.apply(timeout=900)
+    project.await_ready("cp1", "w1")
+    versions = project.kubectl("get nodes -o jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
+    assert versions.split() == [MINOR] * 2
+    assert "kubelet-config-1.21" in project.kubectl("-n kube-system get configmaps -o name")
+    project.assert_empty_plan()
+    project.kubectl("rollout status deploy/web --timeout=120s", timeout=130)
+    pods = project.pods_of_web()
+    for pod in pods:
+        assert project.reached_from(pod, address, set(pods)) == set(pods)
+
+    project.describe(members, kubernetes={"version": "1.20.2"})
+    code, text = project.plan_code()
+    assert code == 1
+    assert "upgrade one minor version at a time, and never back" in text
