@@ -36,6 +36,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     days = plan.spec.certificates.renew_before_days
     certificates = step("certificates", "certificate", renew_before_days=days)
     tasks = [
+        *_lost(plan),
         task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()]),
         task("components", [CONTROL_PLANE], [manifests, certificates]),
     ]
@@ -51,6 +52,15 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         )
         tasks.append(task("access", [CONTROL_PLANE], [kubeconfig]))
     return tasks
+
+
+def _lost(plan: ClusterPlan) -> list[TaskSpec]:
+    """Before anybody joins: a member of etcd that does not work would be in the way."""
+    if not plan.spec.lost_nodes:
+        return []
+    name = Template("{{ each.value }}")
+    lost = step("node", "node", for_each=list(plan.spec.lost_nodes), run_once=True, node=name, state="absent")
+    return [task("lost", [CONTROL_PLANE], [lost])]
 
 
 def worker_tasks(plan: ClusterPlan) -> list[TaskSpec]:
@@ -95,6 +105,9 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         endpoint=plan.endpoint.text,
         version=str(plan.version),
         peers=[host.name for host in plan.topology.control_planes],
+        neighbours=[host.name for host in plan.topology.nodes]
+        if plan.spec.network.plugin == "bridge"
+        else None,
         config=_config(plan) if control_plane else None,
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,

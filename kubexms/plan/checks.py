@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kubexms.plan.model import PlanDiagnostic, Reason
 from kubexms.plan.outputs import split
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
-from kubexms.step.contract import ActionKind, Disruption
+from kubexms.step.contract import ActionKind, Disruption, Prospect, StepExecutor
+from kubexms.step.observation import Observation
 
 
 def check(
@@ -99,6 +101,30 @@ def _foreign(work: HostWork, planned: PlannedStep, lineage: str) -> list[PlanDia
             planned.change.address,
         )
     ]
+
+
+def reviewed(works: Mapping[str, HostWork]) -> list[PlanDiagnostic]:
+    """What kinds say of all their steps together, those that leave among them."""
+    by_kind: dict[str, list[PlannedStep]] = {}
+    for work in works.values():
+        for planned in work.steps.values():
+            by_kind.setdefault(planned.instance.rendered.executor.kind, []).append(planned)
+    found: list[PlanDiagnostic] = []
+    for steps in by_kind.values():
+        executor = steps[0].instance.rendered.executor
+        if type(executor).review is StepExecutor.review:
+            continue
+        prospects = [_prospect(step, works[step.change.host]) for step in steps]
+        messages = executor.review(prospects)
+        found += [_error(message, "", address) for address, message in sorted(messages.items())]
+    return found
+
+
+def _prospect(planned: PlannedStep, work: HostWork) -> Prospect[Any]:
+    change, rendered = planned.change, planned.instance.rendered
+    seen = work.answer.seen.get(change.address) if work.answer is not None else None
+    before = seen.observation if seen is not None else Observation.unknown("it is not known yet what to ask")
+    return Prospect(change.address, change.host, rendered.spec, change.action, before)
 
 
 def never_known(works: Mapping[str, HostWork]) -> list[PlanDiagnostic]:

@@ -11,7 +11,7 @@ from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
-from kubexms.plan.checks import check, never_known
+from kubexms.plan.checks import check, never_known, reviewed
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.decide import Evidence, decide, summary_of
 from kubexms.plan.expand import Expander, Placement
@@ -149,6 +149,7 @@ class Planner:
             if work.usable:
                 for step in removals(work, self._recorded, self._conceal, destroy=self._destroy):
                     work.steps[step.change.address] = step
+        planned.diagnostics += reviewed(works)
         return planned
 
     # hosts --------------------------------------------------------------------------------

@@ -92,6 +92,17 @@ class ChangeRequest:
     facts: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Prospect(Generic[S]):
+    """One step of a kind in a plan, whatever happens to it; see `StepExecutor.review`."""
+
+    address: str
+    host: str
+    spec: S
+    action: ActionKind
+    before: Observation
+
+
 class PeerContext(Protocol):
     """Another host of the inventory, as a step that needs it sees it: who joins a cluster asks a member.
 
@@ -241,6 +252,14 @@ class StepExecutor(ABC, Generic[S]):
         """For preflight kinds: the message with which a plan fails, or None."""
         return None
 
+    def review(self, steps: Sequence[Prospect[S]]) -> Mapping[str, str]:
+        """What is wrong with all steps of this kind together, on all hosts that answer: address to message.
+
+        Each message is an error of the plan. For kinds whose objects make up one thing: the members of a
+        cluster, of which not too many may go.
+        """
+        return {}
+
     def outputs(self, spec: S, observation: Observation) -> Mapping[str, str]:
         """Outputs for later steps that the host itself tells, also where the step has nothing to do."""
         return {}
@@ -364,6 +383,7 @@ __all__ = [
     "PeerContext",
     "Presence",
     "Probe",
+    "Prospect",
     "RunsPolicy",
     "Source",
     "StepArgs",

@@ -18,6 +18,7 @@ from kubexms.step.observation import Observation
 
 KIND = KubeadmNodeExecutor()
 JOIN = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: JoinConfiguration\n"
+JOIN_AT = JOIN + "controlPlane: {localAPIEndpoint: {advertiseAddress: 192.0.2.12}}\n"
 CONFIG = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"
 TOKEN, KEY = "abcdef.0123456789abcdef", "5" * 64
 MINTED = (
@@ -226,6 +227,27 @@ def test_control_planes_of_two_clusters_are_refused() -> None:
         join(host, plane("cp3", "cp1", "cp2", "cp3"))
 
 
+def test_a_machine_that_replaces_a_dead_one_is_not_hindered_by_its_member_of_etcd() -> None:
+    """Only a member that does not work may go: one that does is another machine's."""
+    host = Host("cp2", {"cp1": READY.replace("cluster prod", "node cp1\ncluster prod"), "cp3": None})
+    join(host, plane("cp2", "cp1", "cp2", "cp3", joinConfig=JOIN_AT))
+    [(who, action)] = [(who, action) for who, action in host.log if "member remove" in action.script]
+    assert who == "cp1"
+    assert "node=cp2\nown=cp1\naddress=192.0.2.12\n" in action.script
+    assert action.script.index('get node "$node" -o name') < action.script.index("lame=1\n")
+    assert host.did("member remove", "token create", "kubeadm join") == [
+        "cp1 member remove",
+        "cp1 token create",
+        "cp2 kubeadm join",
+    ]
+
+
+def test_a_worker_that_joins_is_no_matter_of_etcds() -> None:
+    host = Host("w1", {"cp1": READY})
+    join(host, spec("w1", "worker", "cp1"))
+    assert host.did("member remove") == []
+
+
 # leaving ----------------------------------------------------------------------------------
 STEPS = ("admin drain", "member remove", "kubeadm reset", "admin delete node")
 
@@ -234,6 +256,19 @@ def test_a_worker_leaves_in_order() -> None:
     host = Host("w1", {"cp1": READY}, "member")
     leave(host, spec("w1", "worker", "cp1"))
     assert host.did(*STEPS) == ["cp1 admin drain", "w1 kubeadm reset", "cp1 admin delete node"]
+
+
+def test_the_others_forget_the_way_to_its_pods_and_one_that_is_away_does_not_matter() -> None:
+    def says(action: Action) -> Outcome:
+        return done(
+            stdout="10.244.3.0/24\n" if "10-kubexms.conflist 2>/dev/null | head" in action.script else ""
+        )
+
+    host = Host("w1", {"cp1": READY, "w2": ""}, status="member", says=says)
+    leave(host, spec("w1", "worker", "cp1", neighbours=["cp1", "w2", "w3", "w1"]))
+    assert host.did("route delete 10.244.3.0/24 proto 75") == [
+        f"{name} route delete 10.244.3.0/24 proto 75" for name in ("cp1", "w2")
+    ]
 
 
 def test_a_control_plane_leaves_etcd_first() -> None:

@@ -17,6 +17,7 @@ from kubexms.spec.cluster.kubernetes import DnsSpec, KubeProxySpec, KubernetesSp
 from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec
 from kubexms.spec.cluster.nodes import NodeSettings, OperatingSystemSpec, PreflightSpec
 from kubexms.spec.cluster.runtime import ContainerRuntimeSpec
+from kubexms.spec.cluster.values import NodeName
 from kubexms.spec.inventory import HostSpec
 
 
@@ -42,6 +43,8 @@ class ClusterSpec(FrozenModel):
     nodes: dict[str, NodeSettings] = Field(default_factory=dict)
     """Labels and taints by the name of the node or a glob: `{"w*": {labels: {disk: ssd}}}`. Several that
     match add up, the later one winning."""
+    lost_nodes: tuple[NodeName, ...] = ()
+    """Nodes whose machines are gone for good: each is taken out of etcd, and deleted from the API."""
     addons: tuple[AddonSpec, ...] = ()
     """Applied in this order when all nodes are there. What leaves the list is removed from the cluster."""
     certificates: CertificatesSpec = CertificatesSpec()

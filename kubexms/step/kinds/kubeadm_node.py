@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import (
     ActionKind,
     ChangeRequest,
     Disruption,
     OneByOne,
+    Prospect,
     StepArgs,
     StepContext,
 )
@@ -23,15 +25,11 @@ from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
 from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
+from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
 from kubexms.step.kinds._kubeadm.survey import Survey, question, read
 from kubexms.step.kinds._kubeadm.upgrading import Upgrader, number, upgrade
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
-
-NodeName = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
-]
-"""The name of a node: lower-case letters, digits, dashes and dots."""
 
 
 class KubeadmNodeSpec(StepArgs):
@@ -60,6 +58,9 @@ class KubeadmNodeSpec(StepArgs):
     """Host and port of the API, which nodes join by: "k8s.example:6443"."""
     peers: tuple[str, ...] = Field(min_length=1)
     """The cluster's control planes, by their names in the inventory. The first one begins it."""
+    neighbours: tuple[str, ...] = ()
+    """Nodes with a `podNetwork` of ours, by their names in the inventory: when this one has left, the routes
+    to its pods go there."""
     config: str = ""
     """kubeadm's configuration (InitConfiguration, ClusterConfiguration, …). Control planes need it."""
     join_config: str
@@ -185,6 +186,10 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             return "/var/lib/etcd holds the data of a control plane that is no more: move it away first"
         return None
 
+    def review(self, steps: Sequence[Prospect[KubeadmNodeSpec]]) -> Mapping[str, str]:
+        """Refuses what would leave a cluster without an API server, or its etcd without a quorum."""
+        return removals_refused(steps)
+
     def action(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Action:
         """For the first control plane, and for a node that the API has lost; `run` decides about the rest."""
         if request.action is ActionKind.UPDATE and request.changed <= {"registered"}:
@@ -223,6 +228,7 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             spec.peers,
             spec.drain_timeout,
             cri_socket(spec.join_config),
+            spec.neighbours,
             advertised(spec.join_config),
         )
         if spec.role == "worker":
@@ -245,6 +251,35 @@ until kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf
     sleep 1
 done
 """
+
+
+def removals_refused(steps: Sequence[Prospect[KubeadmNodeSpec]]) -> dict[str, str]:
+    """Cluster by cluster; see `quorum.refusals`."""
+    found: dict[str, str] = {}
+    for cluster in dict.fromkeys(step.spec.cluster for step in steps):
+        standing = [
+            Standing(
+                step.address,
+                step.host,
+                plane=_plane(step),
+                leaves=step.action is ActionKind.DELETE,
+                joins=step.action is ActionKind.CREATE,
+                peers=step.spec.peers,
+                endpoint=advertised(step.spec.join_config)
+                == step.spec.endpoint.rpartition(":")[0].strip("[]"),
+            )
+            for step in steps
+            if step.spec.cluster == cluster
+        ]
+        found |= refusals(cluster, standing)
+    return found
+
+
+def _plane(step: Prospect[KubeadmNodeSpec]) -> bool:
+    """What the host is, or what it becomes."""
+    if step.before.presence is Presence.PRESENT and step.before.attributes.get("status") == "member":
+        return step.before.attributes.get("role") == "control-plane"
+    return step.spec.role == "control-plane"
 
 
 def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:

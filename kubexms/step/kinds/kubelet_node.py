@@ -160,7 +160,7 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
     def run_undo(self, context: StepContext, spec: KubeletNodeSpec, prior: Observation) -> Outcome:
         """Leave the cluster in order, then clear the host."""
         plane = spec.role == "control-plane"
-        leaver = Leaver(spec.node_name, plane, spec.peers, spec.drain_timeout, None, None, _reset(spec))
+        leaver = Leaver(spec.node_name, plane, spec.peers, spec.drain_timeout, None, (), None, _reset(spec))
         if not plane:
             return leave(context, leaver)
         with context.alone(f"{self.kind} {spec.cluster}"):

@@ -99,6 +99,7 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
         attributes: dict[str, JsonValue] = {
             "configuration": found.configuration,
             "missing": list[JsonValue](_missing(spec, found)),
+            "stale": list[JsonValue](sorted((found.routes | found.boot) - frozenset(wanted.values()))),
             "masquerade": found.masquerade,
             "atBoot": not coming and found.boot >= frozenset(wanted.values()) and found.enabled,
         }
@@ -109,6 +110,7 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
         return {
             "configuration": "as specified",
             "missing": [],
+            "stale": [],
             "masquerade": spec.masquerade,
             "atBoot": True,
         }

@@ -11,7 +11,8 @@ from kubexms.errors import StepError
 from kubexms.runtime.protocol import Action, Outcome, Payload
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
-from kubexms.step.kinds._kubeadm.documents import joining
+from kubexms.step.kinds._kubeadm.documents import advertised, joining
+from kubexms.step.kinds._kubeadm.leaving import out_of_etcd
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
 
 KUBEADM_LIMIT = 900.0
@@ -81,6 +82,11 @@ def enter(context: StepContext, joiner: Joiner) -> Outcome:
 
 def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
     context.progress(f"joins through {member.peer.host}")
+    if joiner.plane:
+        # this host has no member: one of its name or address is that of a machine that is gone
+        address = advertised(joiner.join_config) or ""
+        gone = out_of_etcd(joiner.node, address, member.survey.node)
+        through(member, Action(gone, timeout=120.0), "take this host's former member out of etcd")
     payloads = {"config": Payload(data=joiner.config.encode(), sensitive=True)} if joiner.plane else {}
     script = scripts.mint(joiner.node, plane=joiner.plane)
     minted = through(member, Action(script, payloads, timeout=120.0), "mint a token")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from kubexms.errors import StepError
+from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Outcome
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.network import OWN_PART, without_route
 from kubexms.step.kinds._kubeadm.peers import Council, Member, council, through
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
@@ -37,7 +40,7 @@ _UNMEMBER = r"""
 pki=/etc/kubernetes/pki/etcd
 e() {
   set -- --cacert "$pki/ca.crt" --cert "$pki/server.crt" --key "$pki/server.key" "$@"
-  set -- --endpoints https://127.0.0.1:2379 "$@"
+  set -- --endpoints "${at:-https://127.0.0.1:2379}" "$@"
   if command -v etcdctl >/dev/null; then
     ETCDCTL_API=3 etcdctl "$@"
   else
@@ -49,7 +52,21 @@ e() {
 members=$(e member list) || exit 1
 id=$(printf '%s\n' "$members" | awk -F', ' -v n="$node" -v a="$address" \
   '$3 == n || (a != "" && index($4, "//" a ":")) { print $1 }')
-[ -z "$id" ] || e member remove "$id"
+[ -n "$id" ] || exit 0
+if [ -n "${lame:-}" ]; then
+  at=$(printf '%s\n' "$members" | awk -F', ' -v i="$id" '$1 == i { print $5 }')
+  if [ -n "$at" ] && e endpoint health >/dev/null 2>&1; then
+    echo "a member of etcd that is called $node works at $at, and this host has none" >&2
+    exit 1
+  fi
+  at=
+fi
+e member remove "$id"
+"""
+
+
+_IF_KNOWN = r"""
+admin get node "$node" -o name >/dev/null 2>&1 || exit 0
 """
 
 _DELETE = r"""
@@ -72,6 +89,20 @@ def removal(node: str, drain: int) -> str:
     return head + _WORKS + '[ -z "$works" ] || ' + parts[0] + parts[1] + _DELETE
 
 
+def out_of_etcd(node: str, address: str, own: str) -> str:
+    """On the control plane `own`: no member of etcd has this node's name or address any more.
+
+    One that works is left alone, and the script fails: it is another machine's. A node that the API does not
+    know has none.
+    """
+    bracketed = f"[{address}]" if ":" in address else address
+    head = f"node={quote(node)}\nown={quote(own)}\naddress={quote(bracketed)}\n"
+    return PATHS + ADMIN + head + _IF_KNOWN + "lame=1\n" + _UNMEMBER
+
+
+_PART = re.compile(r"[0-9a-fA-F.:]+/[0-9]+")
+
+
 @dataclass(frozen=True)
 class Leaver:
     """What has to be known of a node that leaves."""
@@ -82,6 +113,8 @@ class Leaver:
     drain: int
     """Seconds for eviction."""
     socket: str | None
+    neighbours: Sequence[str]
+    """Other nodes, which have routes to its pods."""
     address: str | None
     """Of its API server: an etcd member that has never started has no name yet."""
     reset: str = ""
@@ -108,10 +141,23 @@ def leave(context: StepContext, leaver: Leaver) -> Outcome:
         if leaver.plane:
             context.progress("taken out of etcd")
             _have(through_one, leaver, _UNMEMBER, f"take {leaver.node} out of etcd", 120.0)
+    part = context.exchange(Action(OWN_PART), verify=False).stdout.decode("utf-8", "replace").strip()
     outcome = context.exchange(Action(leaver.reset or scripts.reset(leaver.socket), timeout=600.0))
     if outcome.acted and outcome.status == 0 and through_one is not None:
         _have(through_one, leaver, _DELETE, f"delete the node {leaver.node}", 120.0)
+        _forgotten_by(context, leaver.neighbours, part)
     return outcome
+
+
+def _forgotten_by(context: StepContext, neighbours: Sequence[str], part: str) -> None:
+    """The others' routes to its pods go. One that does not answer keeps them, and the next plan shows it."""
+    if not _PART.fullmatch(part):
+        return
+    for name in neighbours:
+        if name == context.connection.host:
+            continue
+        with suppress(PeerFailed):
+            context.peer(name).exchange(Action(without_route(part), timeout=30.0))
 
 
 def _have(member: Member, leaver: Leaver, script: str, what: str, timeout: float) -> None:

@@ -143,6 +143,23 @@ fi
 )
 
 
+OWN_PART = r"""
+sed -n 's/.*"subnet": *"\([^"]*\)".*/\1/p' /etc/cni/net.d/10-kubexms.conflist 2>/dev/null | head -n 1
+"""
+"""Prints the part of the pods' network that this node has, if this tool has set its network up."""
+
+
+def without_route(part: str) -> str:
+    """On a node: no route to this part of the pods' network, now and at boot; others stay."""
+    family = "-6" if ":" in part else "-4"
+    return (
+        f'{PATHS}unit=/etc/systemd/system/kubexms-pod-routes.service\n[ -e "$unit" ] || exit 0\n'
+        f'sed -i "\\| route replace {part} via |d" "$unit"\n'
+        f"ip {family} route delete {part} proto {ROUTE_PROTOCOL} 2>/dev/null || :\n"
+        "systemctl daemon-reload\n"
+    )
+
+
 @dataclass(frozen=True)
 class Found:
     """What a host tells of its pod network."""
