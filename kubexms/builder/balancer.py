@@ -1,7 +1,11 @@
-"""The module `endpoint`: haproxy in front of the API servers, on the hosts with the role `load-balancer`."""
+"""The module `endpoint`: haproxy in front of the API servers, on the hosts with the role `load-balancer`.
+
+With `endpoint.virtualIP` keepalived beside it.
+"""
 
 from __future__ import annotations
 
+from kubexms.builder.floating import keepalived_task
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import step, task
 from kubexms.builder.topology import API_PORT, node_address
@@ -37,14 +41,14 @@ def endpoint_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         f"    server {host.name} {node_address(host)}:{API_PORT}" for host in plan.topology.control_planes
     ]
     content = _CONFIG.format(port=plan.endpoint.port, servers="\n".join(servers))
-    return [
-        task(
-            "haproxy",
-            [LOAD_BALANCER],
-            [
-                step("package", "package", packages=["haproxy"]),
-                step("config", "file", path="/etc/haproxy/haproxy.cfg", content=content, mode="0644"),
-                step("service", "service", unit="haproxy", enabled=True, running=True, reload_on=["config"]),
-            ],
-        )
-    ]
+    haproxy = task(
+        "haproxy",
+        [LOAD_BALANCER],
+        [
+            step("package", "package", packages=["haproxy"]),
+            step("config", "file", path="/etc/haproxy/haproxy.cfg", content=content, mode="0644"),
+            step("service", "service", unit="haproxy", enabled=True, running=True, reload_on=["config"]),
+        ],
+    )
+    virtual = plan.spec.endpoint.virtual_ip
+    return [haproxy] if virtual is None else [haproxy, keepalived_task(plan, virtual)]

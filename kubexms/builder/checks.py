@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
 from kubexms.builder.binary.checks import binary_problems
+from kubexms.builder.endpointchecks import endpoint_problems
 from kubexms.builder.hostchecks import host_problems
 from kubexms.builder.networkchecks import network_problems
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
-from kubexms.builder.topology import Topology, endpoint_of, is_address
+from kubexms.builder.topology import Topology, endpoint_of
 from kubexms.builder.versions import NEWEST, OLDEST, Version
 from kubexms.config.documents import Building
 from kubexms.config.suggest import hint
@@ -30,7 +31,7 @@ def checked(building: Building) -> ClusterPlan | None:
     version = Version.parse(spec.kubernetes.version)
     problems.extend(_version(building, version))
     problems.extend(host_problems(building, topology))
-    problems.extend(_endpoint(building, spec, topology))
+    problems.extend(endpoint_problems(building, spec, topology))
     problems.extend(network_problems(building, spec, topology))
     problems.extend(binary_problems(building, spec))
     problems.extend(_nodes(building, spec, topology))
@@ -53,42 +54,6 @@ def _version(building: Building, version: Version) -> Iterator[Diagnostic]:
     if version.release > NEWEST:
         summary = f"Kubernetes {version} is newer than this version of kubexms knows"
         yield building.document.warning(place, summary, f"It is set up as {NEWEST[0]}.{NEWEST[1]} is.")
-
-
-def _endpoint(building: Building, spec: ClusterSpec, topology: Topology) -> Iterator[Diagnostic]:
-    given = spec.endpoint
-    place = ("spec", "endpoint")
-    if given.address is not None and not is_address(given.address):
-        yield wrong(
-            building, (*place, "address"), f"'{given.address}' is no IPv4 address", "A name goes into 'host'."
-        )
-        return
-    serving = topology.load_balancers or topology.control_planes
-    what = "load balancers" if topology.load_balancers else "control planes"
-    if len(serving) > 1 and given.host is None:
-        yield wrong(
-            building,
-            (*place, "host"),
-            f"{len(serving)} {what} need an endpoint",
-            "Name in endpoint.host what leads to them: an address that moves between them, or a name. "
-            "Or give one host the role load-balancer.",
-        )
-    named = given.host is not None and not is_address(given.host) and given.resolve
-    if named and given.address is None and len(serving) > 1:
-        yield wrong(
-            building,
-            (*place, "address"),
-            f"nothing says which address {given.host} has",
-            "Give endpoint.address, or say `resolve: false` if name servers know the name.",
-        )
-    if given.host is not None and is_address(given.host) and given.address is not None:
-        yield wrong(
-            building,
-            (*place, "address"),
-            "endpoint.host is an address already",
-            "Leave endpoint.address out.",
-            key=True,
-        )
 
 
 def _nodes(building: Building, spec: ClusterSpec, topology: Topology) -> Iterator[Diagnostic]:

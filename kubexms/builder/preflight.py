@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from kubexms.builder.binary.fixed import fixed_in_units
 from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
+from kubexms.builder.floating import virtual_ip_checks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import schedule_checks
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
@@ -40,7 +41,10 @@ def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         tasks.append(task("worker", [WORKER], fixed_on_workers(plan)))
     if plan.topology.load_balancers:
         ports = {str(plan.endpoint.port): "haproxy"}
-        tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports)]))
+        virtual = plan.spec.endpoint.virtual_ip
+        balancers = plan.topology.load_balancers
+        floating = [] if virtual is None else virtual_ip_checks(virtual, plan.endpoint.port, balancers)
+        tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports), *floating]))
     return tasks
 
 

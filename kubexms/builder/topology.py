@@ -84,6 +84,8 @@ def endpoint_of(spec: ClusterSpec, topology: Topology) -> Endpoint | None:
     given = spec.endpoint
     serving = topology.load_balancers or topology.control_planes
     first = node_address(serving[0]) if len(serving) == 1 else None
+    if given.virtual_ip is not None:
+        first = given.virtual_ip.address
     host = given.host or first
     if host is None:
         return None

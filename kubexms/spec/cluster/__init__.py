@@ -13,7 +13,7 @@ from kubexms.spec.cluster.kubernetes import (
     KubeProxySpec,
     KubernetesSpec,
 )
-from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec
+from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec, VirtualIPSpec
 from kubexms.spec.cluster.nodes import NodeSettings, OperatingSystemSpec, PreflightSpec, Taint
 from kubexms.spec.cluster.roles import CONTROL_PLANE, LOAD_BALANCER, NODE_ADDRESS, ROLES, WORKER
 from kubexms.spec.cluster.runtime import ContainerRuntimeSpec, RegistrySpec
@@ -48,4 +48,5 @@ __all__ = [
     "RegistrySpec",
     "Source",
     "Taint",
+    "VirtualIPSpec",
 ]

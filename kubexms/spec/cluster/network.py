@@ -25,15 +25,26 @@ class NetworkSpec(FrozenModel):
     image is needed. `none`: an addon brings a network."""
 
 
+class VirtualIPSpec(FrozenModel):
+    """An address that keepalived keeps on one of the load balancers, and moves when that one fails."""
+
+    address: str
+    """A free IPv4 address in the network of the load balancers."""
+    interface: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_.-]{0,14}$")
+    """The interface that gets it. Default: on each load balancer, the one that has the host's own address."""
+
+
 class EndpointSpec(FrozenModel):
     """How everybody reaches the API server. Cannot change later: begin with a name if it may move."""
 
     host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
-    """A name or an address. Default: the load balancer's address where a host has that role, else that of the
-    only control plane."""
+    """A name or an address. Default: `virtualIP.address`, else the load balancer's address where a host has
+    that role, else that of the only control plane."""
     port: int = Field(default=6443, ge=1, le=65535)
     address: str | None = None
-    """What the name in `host` stands for, written into the hosts file of every host. Default: the address of
-    the load balancer, else of the only control plane."""
+    """What the name in `host` stands for, written into the hosts file of every host. Default:
+    `virtualIP.address`, else the address of the load balancer, else of the only control plane."""
     resolve: bool = True
     """False: name servers know the name already, and the hosts files say nothing of it."""
+    virtual_ip: VirtualIPSpec | None = Field(default=None, alias="virtualIP")
+    """An address that moves between the hosts with the role `load-balancer`, by keepalived."""

@@ -31,6 +31,10 @@ CASES: dict[str, dict[str, Json]] = {
         "hosts": hosts(1, 1),
         "etcd": {"backup": {"keep": 3}, "restore": {"snapshot": "snapshot.db", "sha256": SHA256}},
     },
+    "floating": {
+        "hosts": hosts(3, 1, 2),
+        "endpoint": {"host": "k8s.example.com", "virtualIP": {"address": "10.0.0.100", "interface": "bond0"}},
+    },
     "named": {"hosts": hosts(3, 2), "endpoint": {"host": "k8s.example.com", "resolve": False}},
     "everything": {
         "kubernetes": {
@@ -76,7 +80,7 @@ def test_every_step_is_one_that_its_kind_takes(name: str, tmp_path: Path) -> Non
     assert loaded.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["balanced", "everything", "kept"])
+@pytest.mark.parametrize("name", ["balanced", "everything", "kept", "floating"])
 def test_addresses_are_public(name: str, tmp_path: Path) -> None:
     """A rename here moves everybody's state: it needs a `moved` entry, and a line in the changelog."""
     golden(f"addresses-{name}.txt", "\n".join(paths(built(tmp_path, name).pipeline)) + "\n")

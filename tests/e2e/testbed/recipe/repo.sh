@@ -13,7 +13,7 @@ apt=(apt-get -qq -y -o "Dir::State=$work/state" -o "Dir::State::Lists=$work/list
 export DEBIAN_FRONTEND=noninteractive
 "${apt[@]}" --download-only install hello tree jq cowsay chrony cron rsync socat conntrack ipset ethtool curl \
     gnupg logrotate containerd runc nginx-light containernetworking-plugins ebtables haproxy \
-    etcd-server etcd-client >/dev/null
+    etcd-server etcd-client keepalived >/dev/null
 # apart from the others, with which it may conflict
 (cd "$out" && "${apt[@]}" download busybox-static >/dev/null)
 mv "$work"/cache/archives/*.deb "$out/"
