@@ -13,27 +13,22 @@ from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
 from kubexms.plan.checks import check, never_known, reviewed
 from kubexms.plan.conceal import Concealer
-from kubexms.plan.decide import Evidence, decide, summary_of
+from kubexms.plan.deciding import Decider
 from kubexms.plan.expand import Expander, Placement
 from kubexms.plan.flow import (
     asked_alike,
-    explicit,
     flow,
     mentions_facts,
-    outputs_of,
     runs_users_shell,
-    same_object,
     undecidable,
 )
-from kubexms.plan.former import former_of, with_own_prior
-from kubexms.plan.inputs import input_digests
 from kubexms.plan.lastapplied import besides, settle
 from kubexms.plan.model import PlanDiagnostic, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.odds import at_odds
 from kubexms.plan.order import phases_before
 from kubexms.plan.outputs import Outputs, declared_outputs
-from kubexms.plan.questions import Questioner, Questions, Seen
+from kubexms.plan.questions import Questioner, Questions
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
 from kubexms.plan.render import StepRenderer
@@ -41,10 +36,8 @@ from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.scope import Scopes
 from kubexms.plan.selection import limited
 from kubexms.plan.working import HostWork, PlannedStep
-from kubexms.runtime.protocol import GuardMode
 from kubexms.spec.inventory import Host
 from kubexms.state.model import StateSnapshot
-from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
 
 
@@ -95,7 +88,8 @@ class Planner:
         self._facts_matter = mentions_facts(project)
         self._works_by_name: dict[str, HostWork] = {}
         self._declared = declared_outputs(project.pipeline)
-        self._phases = phases_before(project.pipeline)
+        phases = phases_before(project.pipeline)
+        self._decider = Decider(registry, conceal, options, previous=self._previous, phases=phases)
         self._destroy = options.operation == "destroy"
         facts = {name: host.facts for name, host in self._snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts, resolver)
@@ -290,97 +284,11 @@ class Planner:
             return
         for instance in result:
             bound = self._binder.bind_one(instance, work.siblings)
-            step = self._decide(work, bound.instance, bound.sources, make_scope(placement.module.name, None))
+            scope = make_scope(placement.module.name, None)
+            step = self._decider.decide(work, bound.instance, bound.sources, scope)
             work.steps[step.change.address] = step
             planned.diagnostics += check(work, step, self._snapshot.meta.lineage, self._options.allow_destroy)
             flow(work, step)
-
-    def _decide(
-        self,
-        work: HostWork,
-        instance: Instance,
-        sources: dict[str, tuple[str, ...]],
-        scope: Mapping[str, object],
-    ) -> PlannedStep:
-        answer = work.answer
-        assert answer is not None
-        address = str(instance.address)
-        seen = answer.seen.get(address)
-        notes: tuple[str, ...] = ()
-        if seen is None:
-            untrusted = self._options.untrusted and runs_users_shell(instance)
-            why = "its check is not run with --untrusted" if untrusted else "it is not known yet what to ask"
-            observation = Observation.unknown(why)
-        elif not same_object(seen.rendered.spec, instance):
-            observation = Observation.unknown("what to ask depends on facts that became known too late")
-        else:
-            if seen.record is not None and seen.rendered.spec != instance.rendered.spec:
-                # facts became known after the question was put: the answer is read with them
-                found = instance.rendered.executor.observe(instance.rendered.spec, seen.record)
-                seen = answer.seen[address] = Seen(instance.rendered, seen.record, found, seen.guard)
-            observation = seen.observation
-            if seen.guard is GuardMode.UNAVAILABLE:
-                notes = ("its check ran unguarded: the host offers no read-only guard to this user",)
-        notes += observation.notes
-        entry = with_own_prior(work.entries.get(address), instance, work.siblings, work.entries.values())
-        reads = instance.reads | instance.rendered.reads
-        inputs = input_digests(reads, scope, self._conceal)
-        pending = tuple(
-            name
-            for name, addresses in sources.items()
-            if any(a in work.steps and work.steps[a].change.effective for a in addresses)
-        )
-        digests = {
-            name: "+".join(
-                work.steps[a].change.binding.observation or self._observed(work, a)
-                for a in addresses
-                if a in work.steps
-            )
-            for name, addresses in sources.items()
-        }
-        machine = str(answer.facts.get("machine_id", ""))
-        former = former_of(entry, instance, work.siblings, machine, self._registry)
-        if former is not None:
-            notes += (f"{summary_of(former.rendered)} is undone first: the step was about that",)
-        change = decide(
-            Evidence(
-                instance,
-                observation,
-                entry,
-                work.intents.get(address),
-                machine,
-                pending,
-                digests,
-                inputs,
-                replace=self._replaced(instance),
-                notes=notes,
-                former=former,
-            ),
-            self._conceal,
-        )
-        if address in self._previous:
-            change = change.model_copy(update={"previous_address": self._previous[address]})
-        data = tuple(a for addresses in sources.values() for a in addresses)
-        return PlannedStep(
-            change,
-            instance,
-            entry,
-            work.intents.get(address),
-            sources,
-            inputs,
-            depends_on=explicit(instance, work.siblings),
-            phases=self._phases.get(instance.address.module, ()),
-            data=tuple(dict.fromkeys(data + outputs_of(reads, work.name))),
-            former=former,
-        )
-
-    def _observed(self, work: HostWork, address: str) -> str:
-        step = work.steps[address]
-        seen = work.answer.seen.get(address) if work.answer else None
-        return self._conceal.observation_digest(step.instance.rendered, seen.observation) if seen else ""
-
-    def _replaced(self, instance: Instance) -> bool:
-        return any(instance.address.matches(pattern) for pattern in self._options.replace)
 
 
 class PlanListener:
