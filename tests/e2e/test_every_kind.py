@@ -165,6 +165,7 @@ APART = {
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",
     "certificate": "it needs a cluster",
+    "etcdRestore": "it needs a cluster",
     "kubeconfig": "it needs a cluster",
     "kubeletNode": "it needs a cluster",
     "manifest": "it needs a cluster",

@@ -286,7 +286,9 @@ def test_processes_with_long_names_are_found(host_with_stand_ins: Machine) -> No
     host = host_with_stand_ins
     host.sh(f"cp /bin/sleep /usr/local/bin/{name}")
     found = host.sh(
-        f"/usr/local/bin/{name} 60 >/dev/null 2>&1 &\n{PID}\nsleep 0.2; pid {name}; echo $!; kill $!"
+        f"/usr/local/bin/{name} 60 >/dev/null 2>&1 &\n{PID}\nn=0\n"
+        f'until [ -n "$(pid {name})" ] || [ $n -gt 500 ]; do n=$((n + 1)); done\n'
+        f"pid {name}; echo $!; kill $!; wait $! || :"
     )
     seen, started = found.split()
     assert seen == started

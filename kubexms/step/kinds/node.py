@@ -56,8 +56,8 @@ class NodeSpec(StepArgs):
     taints: tuple[Taint, ...] = ()
     """Taints that it has."""
     state: Literal["present", "absent"] = "present"
-    """`absent`: it is drained if it works, taken out of etcd if it was a control plane, and deleted from the
-    API. For a machine that is gone for good; one that is still there leaves by its own `kubeadmNode`."""
+    """`absent`: it is taken out of etcd if it was a control plane, and deleted from the API. For a machine
+    that is gone for good: a node that is Ready is refused, as it leaves by its own `kubeadmNode`."""
     drain_timeout: int = Field(default=300, ge=1, le=86400)
     """Seconds for pods to be evicted from a node that goes."""
 
@@ -106,6 +106,8 @@ class NodeExecutor(StepExecutor[NodeSpec]):
         labels: dict[str, JsonValue] = {key: found.get(key) for key in spec.labels}
         taints = sorted(rest for word, rest in lines if word == "taint")
         extra: dict[str, JsonValue] = {"cordoned": ("cordoned", "") in lines}
+        if ("ready", "") in lines:
+            extra["ready"] = True
         return Observation.present({"labels": labels, "taints": list[JsonValue](taints)}, extra)
 
     def desired(self, spec: NodeSpec) -> Attributes | None:
@@ -119,6 +121,15 @@ class NodeExecutor(StepExecutor[NodeSpec]):
             return Disruption.DRAIN
         evicts = any(taint.effect == "NoExecute" for taint in spec.taints) and "taints" in request.changed
         return Disruption.DRAIN if evicts else Disruption.NONE
+
+    def verdict(self, spec: NodeSpec, observation: Observation) -> str | None:
+        """A node that works is not lost."""
+        if spec.state != "absent" or not observation.extra.get("ready"):
+            return None
+        return (
+            f"the node {spec.node} is Ready, so that its machine is not lost: let it leave by its own host. "
+            "If it has just lost its power, the cluster sees that within a minute"
+        )
 
     def action(self, spec: NodeSpec, request: ChangeRequest) -> Action:
         if spec.state == "absent":
@@ -184,6 +195,11 @@ fi
 def _template(index: int, spec: NodeSpec) -> str:
     """What is printed of one node: lines that begin with the index; only what the spec names."""
     parts = [f"{index} node\n{{{{if .spec.unschedulable}}}}{index} cordoned\n{{{{end}}}}"]
+    if spec.state == "absent":
+        parts.append(
+            '{{range .status.conditions}}{{if and (eq .type "Ready") (eq .status "True")}}'
+            f"{index} ready\n{{{{end}}}}{{{{end}}}}"
+        )
     if spec.labels:
         keys = " ".join(json.dumps(key) for key in spec.labels)
         parts.append(

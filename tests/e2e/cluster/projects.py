@@ -26,7 +26,7 @@ TESTBED: dict[str, Any] = {
 
 
 class ClusterProject(ProjectDirectory):
-    """A Cluster document and an inventory of its hosts: names to hosts and their roles."""
+    """A Cluster document and an inventory of its hosts: names to hosts and roles (blanks between them)."""
 
     def __init__(self, root: Path, fleet: Fleet, artifacts: Path) -> None:
         self.members: dict[str, tuple[Host, str]] = {}
@@ -48,7 +48,7 @@ class ClusterProject(ProjectDirectory):
             {
                 "defaults": {"connection": self.connection() | connection},
                 "hosts": [
-                    {"name": name, "roles": [role], "connection": {"address": host.address}}
+                    {"name": name, "roles": role.split(), "connection": {"address": host.address}}
                     for name, (host, role) in self.members.items()
                 ],
             },

@@ -52,7 +52,8 @@ def test_one_that_does_not_answer_is_no_member_that_works() -> None:
     found = refusals("demo", [plane("cp1", "cp1", "cp3"), plane("cp2", leaves=True)])
     assert found == {
         "m/t/node@cp2": "without cp2 1 of 2 control planes of cluster demo would work "
-        "(cp3 was not asked or does not answer), and etcd needs 2: repair cp3 first"
+        "(cp3 was not asked or does not answer), and etcd needs 2: repair cp3 first, "
+        "or let lostNodes take it out"
     }
 
 
@@ -63,6 +64,12 @@ def test_the_one_whose_address_is_the_endpoint_may_not_go() -> None:
         "m/t/node@cp1": "cp2 and cp3 reach cluster demo by the address of cp1, which is its endpoint: "
         "that cannot leave"
     }
+
+
+def test_one_that_was_forgotten_is_still_a_member_of_etcd() -> None:
+    """The document names cp3 no more, and those that leave were made members beside it."""
+    found = refusals("demo", [plane("cp1", "cp1"), plane("cp2", leaves=True)])
+    assert "cp3 was not asked or does not answer" in found["m/t/node@cp2"]
 
 
 def test_those_that_join_first_count() -> None:

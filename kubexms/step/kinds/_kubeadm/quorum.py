@@ -57,7 +57,7 @@ def refusals(cluster: str, nodes: Sequence[Standing]) -> dict[str, str]:
             for node in reached
         }
     known = {node.host for node in nodes}
-    named = dict.fromkeys(name for node in staying for name in node.peers)
+    named = dict.fromkeys(name for node in nodes for name in node.peers)
     silent = [name for name in named if name not in known]
     working = len([node for node in nodes if node.plane])
     members = working + len(silent)
@@ -66,7 +66,7 @@ def refusals(cluster: str, nodes: Sequence[Standing]) -> dict[str, str]:
         needed = members // 2 + 1
         if working < needed:
             lame = ", ".join(silent)
-            then = f"etcd needs {needed}: repair {lame} first"
+            then = f"etcd needs {needed}: repair {lame} first, or let lostNodes take it out"
             return {
                 leaving[
                     0
