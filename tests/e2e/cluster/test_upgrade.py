@@ -1,4 +1,4 @@
-"""To the next minor version, and where a plan refuses. The programs of 1.21 are those of 1.20, renamed."""
+"""To the next minor version, and never back. The programs of 1.21 are those of 1.20, renamed."""
 
 from __future__ import annotations
 
