@@ -75,8 +75,8 @@ def test_a_dead_control_plane_is_replaced(project: ClusterProject, hosts: dict[s
     assert code == 1
     assert "without cp1 and cp2 cluster demo has no control plane" in text
 
-    project.kubectl("wait --for=condition=Ready=Unknown node/cp3 --timeout=180s", timeout=190)
     project.describe(chosen(hosts, "cp1", "cp2", "cp4", "w1", "lb1"), lostNodes=["cp3"])
+    project.kubectl("wait --for=condition=Ready=Unknown node/cp3 --timeout=180s", timeout=190)
     forgotten = project.run("state", "forget", "--host", "cp3")
     assert forgotten.returncode == 0, forgotten.stdout + forgotten.stderr
     code, text = project.plan_code()
