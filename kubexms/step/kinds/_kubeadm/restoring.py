@@ -75,6 +75,13 @@ while pgrep -x kube-apiserver >/dev/null || pgrep -x etcd >/dev/null; do
   fi
   sleep 1
 done
+# what an earlier restore of the same name put aside stays: this one puts its own aside under that name
+data=$(sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' "$held/etcd.yaml" | head -n 1)
+kept=${data:+$data/before-restore-$id} n=1
+if [ -n "$kept" ] && [ -e "$kept" ]; then
+  while [ -e "$kept.$n" ]; do n=$((n + 1)); done
+  mv "$kept" "$kept.$n"
+fi
 """
 
 _RESTORE = r"""
