@@ -45,7 +45,7 @@ mv "./$new" "./$name"
 sync .
 echo "the snapshot is $PWD/$name"
 for old in $(ls | grep -x 'etcd-[0-9]\\{8\\}T[0-9]\\{6\\}Z\\.db' | sort -r | tail -n +AFTER); do
-    rm "./$old"
+    rm -f "./$old"
     echo "removed $PWD/$old"
 done
 """
