@@ -19,7 +19,7 @@ def test_one_minor_version_at_a_time(tmp_path: Path, cluster_hosts: ClusterHosts
     project = ClusterProject(tmp_path, cluster_hosts.fleet, stamping.stamped(MINOR))
     members = {"cp1": (hosts["cp1"], "control-plane"), "w1": (hosts["w1"], "worker")}
     runtime = TESTBED["containerRuntime"] | {"sandboxImage": "k8s.gcr.io/pause:3.2"}
-    project.describe(members, containerRuntime=runtime)
+    project.describe(members, containerRuntime=runtime, etcd=TESTBED["etcd"] | {"backup": {}})
     project.apply(timeout=900)
     project.await_ready("cp1", "w1")
     address = project.serve(2)
@@ -28,8 +28,10 @@ def test_one_minor_version_at_a_time(tmp_path: Path, cluster_hosts: ClusterHosts
     code, text = project.plan_code()
     assert code == 2, text
     assert '~ version = "1.20.2" -> "1.21.0"' in text
+    assert hosts["cp1"].run("ls /var/backups/etcd").returncode != 0, "the timer has taken a snapshot already"
     project.apply(timeout=900)
     project.await_ready("cp1", "w1")
+    assert len(hosts["cp1"].run("ls /var/backups/etcd", check=True).stdout.split()) == 1
     versions = project.kubectl("get nodes -o jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
     assert versions.split() == [MINOR] * 2
     assert "kubelet-config-1.21" in project.kubectl("-n kube-system get configmaps -o name")
