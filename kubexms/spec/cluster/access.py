@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel, Name
+from kubexms.spec.cluster.values import renewed_in_time
 
 
 class AddonSpec(FrozenModel):
@@ -30,11 +30,7 @@ class CertificatesSpec(FrozenModel):
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:
-        if self.renew_before_days >= self.lifetime_days:
-            raise PydanticCustomError(
-                "renewed_at_once",
-                "'renewBeforeDays' must be less than 'lifetimeDays', or each would be due when it is new",
-            )
+        renewed_in_time(self.renew_before_days, self.lifetime_days)
         return self
 
 

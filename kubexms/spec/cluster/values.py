@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 Arguments = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], str]
 """Command-line flags without their dashes, and their values."""
@@ -17,3 +18,12 @@ NodeName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
 ]
 """The name of a node: lower-case letters, digits, dashes and dots."""
+
+
+def renewed_in_time(renew_before_days: int, lifetime_days: int) -> None:
+    """A certificate lives longer than it is waited for. Raises `PydanticCustomError` where it does not."""
+    if renew_before_days >= lifetime_days:
+        raise PydanticCustomError(
+            "renewed_at_once",
+            "'renewBeforeDays' must be less than 'lifetimeDays', or each would be due when it is new",
+        )

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Outcome, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
-from kubexms.step.kinds._kubeadm.scripts import PID
+from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 
@@ -159,7 +159,8 @@ exit 0
 )
 
 # What reads its certificates when it starts is ended; the kubelet starts it again. The API needs etcd.
-_RESTART = r"""
+_RESTART = (
+    r"""
 for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   was=$(pid "$c")
   [ -n "$was" ] || continue
@@ -171,13 +172,9 @@ for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
     sleep 1
   done
 done
-n=0
-until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
-  n=$((n + 1))
-  [ "$n" -lt 180 ] || { echo 'the API server of this host has not become ready' >&2; exit 1; }
-  sleep 1
-done
 """
+    + API_READY
+)
 
 
 __all__ = ["CertificateExecutor", "CertificateSpec"]

@@ -11,7 +11,7 @@ from pydantic import JsonValue, model_validator
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import holds
-from kubexms.step.kinds._kubeadm.scripts import PID
+from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
@@ -166,19 +166,12 @@ component() {
 }
 """
 
-_END = r"""
-n=0
-until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
-  n=$((n + 1))
-  [ "$n" -lt 180 ] || {
-    echo 'the API server of this host has not become ready' >&2
-    admin --request-timeout=5s get --raw '/readyz?verbose' >&2 || :
-    exit 1
-  }
-  sleep 1
-done
+_END = (
+    API_READY
+    + r"""
 payload config | kubeadm init phase upload-config kubeadm --config /dev/stdin
 """
+)
 
 
 __all__ = ["ControlPlaneManifestExecutor", "ControlPlaneManifestSpec"]

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.spec.cluster.values import renewed_in_time
 from kubexms.step.contract import ActionKind, ChangeRequest, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._fields import Mode, Owner, octal
 from kubexms.step.kinds._pki import placing
@@ -61,11 +62,7 @@ class IssuedCertificateSpec(StepArgs):
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:
-        if self.renew_before_days >= self.lifetime_days:
-            raise PydanticCustomError(
-                "renewed_at_once",
-                "'renewBeforeDays' must be less than 'lifetimeDays', or each would be due when it is new",
-            )
+        renewed_in_time(self.renew_before_days, self.lifetime_days)
         if "server" in self.usages and not self.sans:
             raise PydanticCustomError("server_names", "a server's certificate needs 'sans'")
         return self

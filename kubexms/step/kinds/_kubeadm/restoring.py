@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kubexms.step.kinds._kubeadm.scripts import API_READY
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
@@ -25,6 +26,7 @@ if [ -r "$own/restore" ]; then
   read -r was rank <"$own/restore"
   [ "$was" != "$id" ] || reached=$rank
 fi
+directory() { sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' "$held/etcd.yaml" | head -n 1; }
 member() { [ -e "$manifests/etcd.yaml" ] || [ -e "$held/etcd.yaml" ]; }
 """
 
@@ -76,7 +78,7 @@ while pgrep -x kube-apiserver >/dev/null || pgrep -x etcd >/dev/null; do
   sleep 1
 done
 # what an earlier restore of the same name put aside stays: this one puts its own aside under that name
-data=$(sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' "$held/etcd.yaml" | head -n 1)
+data=$(directory)
 kept=${data:+$data/before-restore-$id} n=1
 if [ -n "$kept" ] && [ -e "$kept" ]; then
   while [ -e "$kept.$n" ]; do n=$((n + 1)); done
@@ -86,7 +88,7 @@ fi
 
 _RESTORE = r"""
 ! pgrep -x etcd >/dev/null || { echo 'etcd runs on this host' >&2; exit 1; }
-data=$(sed -n 's/.*--data-dir=\([^ ]*\).*/\1/p' "$held/etcd.yaml" | head -n 1)
+data=$(directory)
 case $data in /?*) ;; *) echo 'the manifest of etcd names no directory of data' >&2; exit 1 ;; esac
 sum=$(sha256sum <"$snapshot")
 [ "${sum%% *}" = "$sha256" ] || { echo "$snapshot has another digest than that of the plan" >&2; exit 1; }
@@ -131,12 +133,6 @@ until ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --command-timeout
 done
 [ ! -e "$held/kube-apiserver.yaml" ] || mv -f "$held/kube-apiserver.yaml" "$manifests/kube-apiserver.yaml"
 sync "$held" "$manifests" 2>/dev/null || sync
-n=0
-until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
-  n=$((n + 1))
-  [ "$n" -lt 180 ] || { echo 'the API server of this host has not become ready' >&2; exit 1; }
-  sleep 1
-done
 """
 
 _TOLD = r"""
@@ -176,7 +172,7 @@ def script(
         "stop": _STOP,
         "restore": _RESTORE,
         "etcd": _ETCD,
-        "serve": ADMIN + _SERVE + _ANEW + _TOLD,
+        "serve": ADMIN + _SERVE + API_READY + _ANEW + _TOLD,
     }[phase]
     return _state(restore) + head + body + _REACHED.replace("RANK", str(PHASES.index(phase)))
 

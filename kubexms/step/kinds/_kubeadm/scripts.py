@@ -44,21 +44,19 @@ sync "$own/node" 2>/dev/null || sync
 rm -f "$own/unfinished"
 """
 
-_READY = (
-    ADMIN
-    + r"""
+API_READY = r"""
 n=0
 until [ "$(admin --request-timeout=5s get --raw /readyz 2>/dev/null)" = ok ]; do
   n=$((n + 1))
-  if [ "$n" -gt 150 ]; then
-    echo 'the API server of this host has not become ready within 150 tries' >&2
+  if [ "$n" -ge 180 ]; then
+    echo 'the API server of this host has not become ready within 180 tries' >&2
     admin --request-timeout=5s get --raw '/readyz?verbose' >&2 || :
     exit 1
   fi
   sleep 1
 done
 """
-)
+"""Waits for the API server of this very host; `admin` (ADMIN) must be there."""
 
 _FORGET = r"""
 kubeadm token list -o 'jsonpath={.description}|{.token}{"\n"}' 2>/dev/null |
@@ -136,7 +134,7 @@ def member(cluster: str, node: str, role: str, version: str) -> str:
     """The host is a member: say whose, and that nothing is unfinished."""
     head = f"cluster={quote(cluster)}\nnode={quote(node)}\nrole={quote(role)}\n"
     head += f"version={quote(version.removeprefix('v'))}\n"
-    return head + _MEMBER + (_READY if role == "control-plane" else "")
+    return head + _MEMBER + (ADMIN + API_READY if role == "control-plane" else "")
 
 
 def init(skip: tuple[str, ...]) -> str:
