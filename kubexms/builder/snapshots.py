@@ -29,6 +29,11 @@ export PATH ETCDCTL_API
 mkdir -p DIRECTORY
 # all names below are relative to the directory, so that nothing else can be meant
 cd DIRECTORY
+# the timer and an upgrade may want one at once
+exec 9<.
+flock 9
+# of one that was cut off
+rm -f ./.etcd-*.db.new ./.etcd-*.db.new.part
 name=etcd-$(date -u +%Y%m%dT%H%M%SZ).db
 new=.$name.new
 trap 'rm -f "./$new" "./$new.part"' EXIT
@@ -45,7 +50,7 @@ mv "./$new" "./$name"
 sync .
 echo "the snapshot is $PWD/$name"
 for old in $(ls | grep -x 'etcd-[0-9]\\{8\\}T[0-9]\\{6\\}Z\\.db' | sort -r | tail -n +AFTER); do
-    rm -f "./$old"
+    rm "./$old"
     echo "removed $PWD/$old"
 done
 """
