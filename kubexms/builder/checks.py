@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,13 +79,23 @@ def _nodes(building: Building, spec: ClusterSpec, topology: Topology) -> Iterato
 
 def _snapshot(building: Building, spec: ClusterSpec) -> Iterator[Diagnostic]:
     restore = spec.etcd.restore
-    if restore is not None and not (building.directory / Path(restore.snapshot).expanduser()).is_file():
-        yield wrong(
-            building,
-            ("spec", "etcd", "restore", "snapshot"),
-            f"there is no file {restore.snapshot}",
-            "It is looked for relative to this document: fetch the snapshot from a control plane first.",
+    if restore is None:
+        return
+    place = ("spec", "etcd", "restore")
+    try:
+        with (building.directory / Path(restore.snapshot).expanduser()).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        summary = f"the snapshot {restore.snapshot} cannot be read: {error.strerror}"
+        detail = "It is looked for relative to this document: fetch it from a control plane first."
+        yield wrong(building, (*place, "snapshot"), summary, detail)
+        return
+    if found != restore.sha256.removeprefix("sha256:").lower():
+        summary = f"{restore.snapshot} has another digest"
+        detail = (
+            f"Its SHA-256 is {found}: fetch it again, or name that one if it is the snapshot that you mean."
         )
+        yield wrong(building, (*place, "sha256"), summary, detail)
 
 
 def _settings(spec: ClusterSpec, topology: Topology) -> dict[str, NodeSettings]:
