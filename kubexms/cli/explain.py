@@ -43,12 +43,17 @@ def explain(app: App, /, kind: str | None) -> None:
     if thing is None:
         near = did_you_mean(name, [*registry, "pipeline", "inventory", "project", "step"])
         raise ConfigError(f"there is no kind '{name}'{near}", detail="`kubexms explain` lists the kinds.")
+    if path[:1] == ["spec"] and "spec" not in field_names(thing.schema, []):
+        del path[0]  # as the document has it: what is explained begins there
     try:
         text = explain_text(thing, path, app.paint())
     except KeyError as error:
         field = str(error.args[0])
         near = did_you_mean(field, field_names(thing.schema, path[: path.index(field)]))
-        raise ConfigError(f"{name} has no field '{field}'{near}") from error
+        within = ".".join([name, *path[: path.index(field)]])
+        raise ConfigError(
+            f"{within} has no field '{field}'{near}", detail=f"`kubexms explain {within}` lists them."
+        ) from error
     app.write(text)
 
 

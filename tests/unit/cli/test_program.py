@@ -267,6 +267,14 @@ def test_looking_around(project: Path) -> None:
     assert "path <string> -required-" in kubexms("explain", "file").stdout
     assert "file" in kubexms("explain").stdout
     assert "Did you mean 'mode'?" in kubexms("explain", "file.moed").stderr
+    assert "`kubexms explain file` lists them." in kubexms("explain", "file.moed").stderr
+    # as the document has it, and from its spec on
+    assert "at set times" in kubexms("explain", "cluster.spec.etcd.backup").stdout
+    assert (
+        kubexms("explain", "cluster.etcd.backup").stdout
+        == kubexms("explain", "cluster.spec.etcd.backup").stdout
+    )
+    assert "Cluster.etcd has no field" in kubexms("explain", "Cluster.etcd.nothing").stderr
     assert json.loads(kubexms("schema", "pipeline").stdout)["title"] == "Pipeline"
 
 
