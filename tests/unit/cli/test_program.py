@@ -102,6 +102,18 @@ def test_start_up_reads_little_more_than_click_does() -> None:
     assert len(read) < 40, read
 
 
+@pytest.mark.parametrize(("argument", "expected"), [("version", 0), ("vresion", 1)])
+def test_a_process_that_ends_looks_for_no_garbage(argument: str, expected: int) -> None:
+    code = (
+        "import atexit, gc, sys; from kubexms.cli.main import run\n"
+        "seen = []; gc.callbacks.append(lambda phase, info: seen.append(phase))\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000, seen, file=sys.__stderr__))\n"
+        "run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, argument], text=True, capture_output=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (expected, "True []")
+
+
 def test_plan_apply_plan_drift_destroy(project: Path, tmp_path: Path) -> None:
     first = in_project(project, "plan --detailed-exitcode")
     assert (first.returncode, first.stderr) == (2, "")
