@@ -14,7 +14,7 @@ from kubexms.errors import (
     NotConverged,
     StepError,
 )
-from kubexms.executor.attempt import Attempt, HostRun, alike, difference, removes, store_name
+from kubexms.executor.attempt import Attempt, HostRun, alike, difference, moved, removes, store_name
 from kubexms.executor.clock import Clock
 from kubexms.executor.context import ExchangeContext, expected
 from kubexms.executor.events import StepResult, StepStatus
@@ -165,10 +165,7 @@ class StepApplier:
             # nor what has become right meanwhile, by itself or through another host
             right = now.action is ActionKind.NO_OP
             if not host.acted and not blind and not right and not alike(found, now):
-                raise GuardChanged(
-                    "the host changed between the observation and the action; nothing was done",
-                    detail="Plan again and look at what would happen.",
-                )
+                raise GuardChanged(moved(found, now), detail="Plan again and look at what would happen.")
             context = self._context(attempt, rendered, False)
         raise GuardChanged("the host keeps changing while kubexms looks at it; nothing was done")
 
@@ -223,11 +220,9 @@ class StepApplier:
                 return True
             if outcome.owner is not None:
                 raise StepError(f"another project manages this object (state lineage {outcome.owner})")
-            attempt.seen = context.before
+            before, attempt.seen = attempt.last_seen.observation, context.before
             if not attempt.host.acted:
-                raise GuardChanged(
-                    "the host changed between the observation and the action; nothing was done"
-                )
+                _still_to_remove(rendered, prior, before, attempt.last_seen.observation)
             context = self._context(attempt, rendered, True)
         raise GuardChanged("the host keeps changing while kubexms looks at it; nothing was done")
 
@@ -249,3 +244,20 @@ class StepApplier:
             timeout=timeout,
             peers=self._peers,
         )
+
+
+def _still_to_remove(rendered: Rendered, prior: Observation, before: Observation, now: Observation) -> None:
+    """Raise `GuardChanged` unless what is to be removed is what it was, in all that a plan shows of it.
+
+    What is gone by now needs no second thought, nor does what nobody had seen. The answers themselves are
+    not compared: what they tell besides moves by itself.
+    """
+    if before.presence is Presence.UNKNOWN:
+        return
+    if now.presence is Presence.UNKNOWN:
+        raise GuardChanged(f"it cannot be seen any more ({now.reason}); nothing was done")
+    if now.presence is Presence.ABSENT is prior.presence:
+        return
+    was, found = compare(rendered, before), compare(rendered, now)
+    if not alike(was, found):
+        raise GuardChanged(moved(was, found), detail="Plan again and look at what would happen.")

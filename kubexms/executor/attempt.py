@@ -99,6 +99,14 @@ def alike(before: Comparison, now: Comparison) -> bool:
     return (before.action, before.changed, before.before) == (now.action, now.changed, now.before)
 
 
+def moved(before: Comparison, now: Comparison) -> str:
+    """That two looks are not alike, for a person: with the attributes that are others now, if any are."""
+    was, found = before.before or {}, now.before or {}
+    names = ", ".join(name for name in {**was, **found} if was.get(name) != found.get(name))
+    named = f" ({names})" if names else ""
+    return f"the host changed between the observation and the action{named}; nothing was done"
+
+
 def plain_prior(observation: Observation, rendered: Rendered) -> Observation:
     """An observation as state may keep it: sensitive attributes and texts left out."""
     hidden = {*rendered.sensitive_attributes, "content"}

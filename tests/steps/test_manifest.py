@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from kubexms.errors import StepError
 from kubexms.runtime.protocol import Record
 from kubexms.step.contract import ActionKind, ChangeRequest
-from kubexms.step.kinds.manifest import ManifestExecutor, ManifestSpec
+from kubexms.step.kinds.manifest import SIFT, ManifestExecutor, ManifestSpec
 from kubexms.step.observation import Observation
 
 KIND = ManifestExecutor()
@@ -57,3 +58,84 @@ def test_what_was_applied_can_be_taken_away_when_the_file_is_gone(tmp_path: Path
     undo = KIND.undo(again, Observation.absent())
     assert undo is not None
     assert '"$KX_BACKUP/manifest"' in undo.script
+
+
+LIVE = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  creationTimestamp: "2026-01-01T00:00:00Z"
+  generation: 3
+  labels:
+    app: web
+  managedFields:
+  - apiVersion: apps/v1
+    fieldsType: FieldsV1
+    manager: kubexms
+    time: "2026-01-01T00:00:00Z"
+  name: web
+  namespace: b
+  resourceVersion: "100"
+spec:
+  replicas: 2
+  template:
+    metadata:
+      creationTimestamp: null
+status:
+  conditions:
+  - lastUpdateTime: "2026-01-01T00:00:00Z"
+    message: has 2 pods
+  observedGeneration: 3
+  readyReplicas: 2
+"""
+MOVED = (
+    ("generation: 3", "generation: 4"),
+    ("manager: kubexms", "manager: kube-controller-manager"),
+    ('resourceVersion: "100"', 'resourceVersion: "200"'),
+    ("message: has 2 pods", "message: has 1 pod"),
+    ("  readyReplicas: 2\n", ""),
+)
+
+
+def sifted(tmp_path: Path, name: str, live: str, wanted: str) -> list[str]:
+    """What is told of an object that kubectl wrote into two directories."""
+    for place, text in (("live", live), ("merged", wanted)):
+        (tmp_path / place).mkdir()
+        if text:
+            (tmp_path / place / name).write_text(text)
+    asked = ["diff", "-N", "-U1000000", str(tmp_path / "live"), str(tmp_path / "merged")]
+    diff = subprocess.run(asked, capture_output=True, check=False).stdout
+    return (
+        subprocess.run(["awk", SIFT], input=diff, capture_output=True, check=True)
+        .stdout.decode()
+        .splitlines()
+    )
+
+
+def test_what_moves_by_itself_is_no_difference(tmp_path: Path) -> None:
+    """A pod becomes ready between the two looks that make up a dry run."""
+    wanted = LIVE
+    for was, now in MOVED:
+        assert was in wanted
+        wanted = wanted.replace(was, now)
+    name = "apps.v1.Deployment.b.web"
+    assert sifted(tmp_path, name, LIVE, wanted) == [f"= {name}"]
+
+
+def test_what_only_has_such_a_name_is_a_difference(tmp_path: Path) -> None:
+    live = (
+        "apiVersion: v1\ndata:\n  status: a\n  time: noon\n  uid: one\nkind: ConfigMap\nmetadata:\n  uid: x\n"
+    )
+    wanted = live.replace("noon", "night").replace("uid: one", "uid: two").replace("status: a", "status: b")
+    wanted = wanted.replace("uid: x", "uid: y")
+    assert sifted(tmp_path, "v1.ConfigMap.b.a", live, wanted)[1:] == [
+        "-  status: a", "-  time: noon", "-  uid: one",
+        "+  status: b", "+  time: night", "+  uid: two",
+    ]  # fmt: skip
+
+
+def test_an_object_that_is_not_there_is_new_and_a_secret_is_not_told(tmp_path: Path) -> None:
+    text = "apiVersion: v1\ndata:\n  key: c2VjcmV0\nkind: Secret\nmetadata:\n  uid: x\nstatus: {}\n"
+    assert sifted(tmp_path, "v1.Secret.b.a", "", text) == [
+        "= v1.Secret.b.a", "new", *["+(sensitive value)"] * 5
+    ]  # fmt: skip

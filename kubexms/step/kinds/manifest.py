@@ -205,9 +205,37 @@ def _read(text: str) -> dict[str, list[str]]:
     return found
 
 
+SIFT = r"""
+# each object once, without what the API server and controllers keep there for themselves, without secrets;
+# the whole of it is read, as a lone line does not tell what it is a part of
+function kept(side, line) {
+  if (line ~ /^[^ -]/) { part[side] = line; sub(/:.*/, "", part[side]); fields[side] = 0 }
+  if (part[side] == "status") return 1
+  if (part[side] != "metadata") return 0
+  if (line ~ /^  [^ -]/) fields[side] = line ~ /^  managedFields:/
+  return fields[side] || line ~ /^  (generation|resourceVersion|uid|creationTimestamp|selfLink): /
+}
+/^diff / {
+  n = split($NF, p, "/")
+  print "= " p[n]
+  secret = p[n] ~ /^v1\.Secret\./
+  skip = 2
+  part["-"] = part["+"] = ""
+  next
+}
+skip > 0 { skip--; next }
+/^@@ / { if ($2 ~ /^-0,0/) print "new"; next }
+/^ / { kept("-", substr($0, 2)); kept("+", substr($0, 2)); next }
+/^[-+]/ {
+  side = substr($0, 1, 1)
+  if (!kept(side, substr($0, 2))) print (secret ? side "(sensitive value)" : $0)
+}
+"""
+"""awk: what differs, from `diff -N -U1000000` of directories with a file for each object."""
+
 _ASK = r"""
 [ -r /etc/kubernetes/admin.conf ] || exit 3
-KUBECTL_EXTERNAL_DIFF='diff -N -U0'
+KUBECTL_EXTERNAL_DIFF='diff -N -U1000000'
 TMPDIR=$(mktemp -d /run/kubexms.XXXXXXXX) || exit 5
 export KUBECTL_EXTERNAL_DIFF TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
@@ -219,27 +247,9 @@ if [ "$status" -gt 1 ]; then
   tail -n 1 "$TMPDIR/said"
   exit 1
 fi
-# each object once, without what changes by itself, and without secrets
-awk '
-  /^diff / {
-    n = split($NF, p, "/")
-    print "= " p[n]
-    secret = p[n] ~ /^v1\.Secret\./
-    skip = 2
-    own = 0
-    next
-  }
-  skip > 0 { skip--; next }
-  /^[-+](  managedFields|status):/ { own = /managed/ ? 2 : 1; next }
-  own == 2 && /^[-+]  [ -]/ || own == 1 && /^[-+] / { next }
-  { own = 0 }
-  /^@@ / { if ($2 ~ /^-0,0/) print "new"; next }
-  /^[-+] *(generation|resourceVersion|uid|creationTimestamp|selfLink|time): / { next }
-  /^[-+] *(fieldsType: FieldsV1|fieldsV1:|f:|k:[{]|v:"|\.: [{][}]|operation: (Apply|Update)$)/ { next }
-  /^[-+]/ { print (secret ? substr($0, 1, 1) "(sensitive value)" : $0) }
-' "$TMPDIR/diff"
+awk 'SIFT' "$TMPDIR/diff"
 exit 0
-"""
+""".replace("SIFT", SIFT)
 
 _APPLY = r"""
 payload manifest >"$KX_BACKUP/manifest.new"

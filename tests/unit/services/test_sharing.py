@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from kubexms.executor.debug import Choice, Prompter
-from kubexms.executor.events import Event, StepFinished, StepResult, StepStarted
 from kubexms.executor.looking import Look
-from kubexms.executor.stop import StopSignal
-from kubexms.plan.model import Change, Plan, PlanOptions
-from kubexms.services.applying import ApplyOptions, apply
-from kubexms.services.planning import plan
-from kubexms.services.project import Project, Settings, open_project
-from kubexms.state.model import StateSnapshot
+from kubexms.plan.model import Change
 from kubexms.step.contract import ActionKind
 from kubexms.step.kinds.file import FileExecutor, FileSpec
 from kubexms.step.observation import Presence
+from tests.unit.services.here import DIGEST, IMAGE, Here
 
 
 class RunToEnd:
@@ -32,98 +23,6 @@ class RunToEnd:
 
     def inspect(self, change: Change, look: Look) -> None:
         raise AssertionError("nobody asked to look")
-
-
-@dataclass
-class Ran:
-    results: dict[str, StepResult]
-    together: bool
-    """Whether all had begun before the first ended."""
-    state: StateSnapshot
-
-    @property
-    def statuses(self) -> list[str]:
-        """In the order of the steps' names."""
-        return [result.status.value for result in self.results.values()]
-
-
-class Here:
-    """A project on this machine, whose files and state are in one directory."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.files = root / "files"
-        self.files.mkdir()
-        self.host = root / "host"
-
-    def steps(self, *steps: Mapping[str, object]) -> None:
-        """Write the documents."""
-        spec = {"modules": [{"name": "m", "tasks": [{"name": "t", "steps": list(steps)}]}]}
-        local = {"hosts": [{"name": "here", "connection": {"type": "local"}}]}
-        for kind, content in (("Pipeline", spec), ("Inventory", local)):
-            document = {"apiVersion": "kubexms.io/v1alpha1", "kind": kind, "metadata": {"name": "x"}}
-            (self.root / f"{kind}.json").write_text(json.dumps({**document, "spec": content}))
-
-    def file(self, name: str, text: str = "new\n", **more: object) -> dict[str, object]:
-        """A step that writes a file; `name` may lead into a directory."""
-        path = str(self.files / name)
-        return {"name": name.replace("/", "-"), "kind": "file", "path": path, "content": text, **more}
-
-    def texts(self) -> dict[str, str]:
-        """What is there."""
-        return {path.name: path.read_text() for path in sorted(self.files.rglob("*")) if path.is_file()}
-
-    @contextmanager
-    def opened(self) -> Iterator[Project]:
-        project = open_project(Settings(root=self.root, environ={}))
-        try:
-            yield project
-        finally:
-            project.close()
-
-    def apply(
-        self,
-        *,
-        meanwhile: Callable[[], object] = lambda: None,
-        prompter: Prompter | None = None,
-        destroy: bool = False,
-    ) -> Ran:
-        """Apply; `meanwhile` happens between the look at the host and the first step."""
-        events: list[Event] = []
-
-        def approve(made: Plan) -> bool:
-            meanwhile()
-            return True
-
-        options = PlanOptions(operation="destroy") if destroy else PlanOptions()
-        with self.opened() as project:
-            outcome = apply(
-                project,
-                options,
-                ApplyOptions(debug=prompter),
-                saved=None,
-                approve=approve,
-                listener=events.append,
-                stop=StopSignal(),
-            )
-            state = project.store.snapshot()
-        assert outcome.result is not None
-        kinds = [type(event) for event in events if isinstance(event, StepStarted | StepFinished)]
-        first = kinds.index(StepFinished)
-        results = {result.address: result for result in outcome.result.results}
-        return Ran(results, first == len(results) > 1, state)
-
-    def is_right(self) -> bool:
-        """Whether a plan finds nothing to do."""
-        with self.opened() as project:
-            return not plan(project, PlanOptions(), listener=lambda event: None).effective
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
-    found = Here(tmp_path)
-    monkeypatch.setenv("KUBEXMS_HOST_STATE", str(found.host))
-    return found
 
 
 PROMPTERS: Sequence[Prompter | None] = (None, RunToEnd())
@@ -257,31 +156,14 @@ def test_directories_and_what_is_in_them(here: Here) -> None:
     assert not list(here.files.iterdir())
 
 
-CTR = """\
-#!/bin/sh
-[ -e {0}/up ] || {{ echo 'ctr: connection refused' >&2; exit 1; }}
-case "$*" in
-*'images check'* | *'images ls'*) echo 'REF TYPE DIGEST STATUS'; cat {0}/images ;;
-*'images pull'*) echo 'r.example/x:1 t sha256:{1} complete' >>{0}/images ;;
-esac
-"""
-
-
 @pytest.mark.parametrize("there", [False, True], ids=["is brought about", "is found done"])
 def test_what_could_not_be_seen_by_the_plan_may_be_seen_by_the_apply(
     here: Here, there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """containerd answers again when it comes to the step: nothing has changed that anybody had seen."""
-    programs = here.root / "bin"
-    programs.mkdir()
-    (programs / "ctr").write_text(CTR.format(here.files, "0" * 64))
-    (programs / "ctr").chmod(0o755)
+    programs, up = here.containerd(f"{IMAGE} t {DIGEST} complete\\n" if there else "")
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    (here.files / "images").write_text(f"r.example/x:1 t sha256:{'0' * 64} complete\\n" if there else "")
-    here.steps(
-        {"name": "i", "kind": "containerdImage", "ref": "r.example/x:1", "digest": f"sha256:{'0' * 64}"}
-    )
-    ran = here.apply(meanwhile=(here.files / "up").touch)
+    ran = here.apply(meanwhile=up.touch)
     [result] = ran.results.values()
     assert (result.status.value, result.changed) == ("ok", not there), result.message
     assert here.is_right()
