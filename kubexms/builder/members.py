@@ -105,9 +105,7 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         endpoint=plan.endpoint.text,
         version=str(plan.version),
         peers=[host.name for host in plan.topology.control_planes],
-        neighbours=[host.name for host in plan.topology.nodes]
-        if plan.spec.network.plugin == "bridge"
-        else None,
+        neighbours=plan.neighbours,
         config=_config(plan) if control_plane else None,
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,

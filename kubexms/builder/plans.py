@@ -39,6 +39,11 @@ class ClusterPlan:
         """Whether the cluster's parts are units, without kubeadm."""
         return self.spec.kubernetes.type == "binary"
 
+    @property
+    def neighbours(self) -> list[str] | None:
+        """The nodes that have routes to each other's pods, by name; None if they have none of ours."""
+        return [host.name for host in self.topology.nodes] if self.spec.network.plugin == "bridge" else None
+
     def module(self, part: str) -> str:
         """The name of one of the cluster's modules, which is part of addresses: `demo-runtime`."""
         return f"{self.name}-{part}"

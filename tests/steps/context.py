@@ -14,6 +14,35 @@ from kubexms.step.observation import Observation
 from tests.steps.sandbox import Subject
 
 
+@dataclass(kw_only=True)
+class InCompany:
+    """What a step's context is besides its exchanges, for a host among others: nobody waits here."""
+
+    said: list[str] = field(default_factory=list)
+    alone_in: list[str] = field(default_factory=list)
+
+    def observe(self) -> Observation:
+        """Not asked, unless a host says what it answers."""
+        raise NotImplementedError
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """Kept for the test; the others do nothing meanwhile."""
+        self.alone_in.append(what)
+        return nullcontext()
+
+    def sleep(self, seconds: float) -> None:
+        """Not used."""
+        raise NotImplementedError
+
+    def monotonic(self) -> float:
+        """Time does not pass."""
+        return 0.0
+
+    def progress(self, message: str) -> None:
+        """Kept for the test."""
+        self.said.append(message)
+
+
 @dataclass
 class SandboxContext:
     """Runs a step's exchanges in a sandbox; `on_sleep` is what happens meanwhile."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from kubexms.runtime.protocol import Action, Answer, Connection, Fragment, Outco
 from kubexms.step.contract import ActionKind, ChangeRequest, PeerContext, StepExecutor
 from kubexms.step.observation import Observation, Presence
 from kubexms.step.registry import default_registry
+from tests.steps.context import InCompany
 from tests.steps.sandbox import Sandbox, applets
 
 REGISTRY = default_registry(plugins=False)
@@ -23,7 +23,7 @@ PLACE = "/srv/pki"
 
 
 @dataclass
-class Host:
+class Host(InCompany):
     """One host as a step's context, and as a peer of others."""
 
     name: str
@@ -33,8 +33,6 @@ class Host:
     up: bool = True
     tells: Callable[[Outcome], Outcome] = lambda outcome: outcome
     """What becomes of what it says: for hosts that are not honest."""
-    said: list[str] = field(default_factory=list)
-    alone_in: list[str] = field(default_factory=list)
 
     @property
     def host(self) -> str:
@@ -72,22 +70,6 @@ class Host:
         if host not in self.fleet:
             raise PeerFailed(f"{host} is not in the inventory")
         return self.fleet[host]
-
-    def observe(self) -> Observation:
-        raise NotImplementedError
-
-    def alone(self, what: str) -> AbstractContextManager[None]:
-        self.alone_in.append(what)
-        return nullcontext()
-
-    def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def progress(self, message: str) -> None:
-        self.said.append(message)
 
     # steps --------------------------------------------------------------------------------
     def see(self, kind: str, **fields: Any) -> Observation:

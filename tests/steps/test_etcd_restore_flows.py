@@ -8,7 +8,7 @@ from kubexms.errors import StepError
 from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.kinds.etcd_restore import EtcdRestoreExecutor, EtcdRestoreSpec, Phase
 from kubexms.step.observation import Observation
-from tests.steps.test_kubeadm_flows import Host, done
+from tests.steps.council import Host, done
 
 KIND = EtcdRestoreExecutor()
 MEMBERS = {"cp1": "192.0.2.11", "cp2": "192.0.2.12", "cp3": "192.0.2.13"}

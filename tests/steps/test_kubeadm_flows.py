@@ -2,121 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 
-from kubexms.errors import PeerFailed, StepError
-from kubexms.runtime.protocol import Action, Answer, Connection, Fragment, Outcome, Record
-from kubexms.step.contract import ActionKind, ChangeRequest, PeerContext
+from kubexms.errors import StepError
+from kubexms.runtime.protocol import Action, Outcome
+from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.kinds.kubeadm_node import KubeadmNodeExecutor, KubeadmNodeSpec
 from kubexms.step.observation import Observation
+from tests.steps.council import KEY, READY, STEPS, TOKEN, UNREADY, WAYS, Host, done, has_pods_at
 
 KIND = KubeadmNodeExecutor()
 JOIN = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: JoinConfiguration\n"
 JOIN_AT = JOIN + "controlPlane: {localAPIEndpoint: {advertiseAddress: 192.0.2.12}}\n"
 CONFIG = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"
-TOKEN, KEY = "abcdef.0123456789abcdef", "5" * 64
-MINTED = (
-    f"kubeadm join k8s.test:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:{'a' * 64}\n{KEY}\n"
-)
-
-PLANE = "\n".join(
-    f"has {name}"
-    for name in (
-        "kubelet.conf",
-        "admin.conf",
-        "pki/ca.crt",
-        "manifests/kube-apiserver.yaml",
-        "manifests/kube-controller-manager.yaml",
-        "manifests/kube-scheduler.yaml",
-    )
-)
-READY = f"{PLANE}\nserver https://k8s.test:6443\ncluster prod\nca one\nready\n"
-UNREADY = READY.replace("ready\n", "")
-
-
-def done(status: int = 0, stdout: str = "", stderr: str = "") -> Outcome:
-    return Outcome((), True, status, stdout.encode(), stderr.encode(), (), 0.0)
-
-
-@dataclass
-class Peer:
-    """A control plane that says what it is told to; `log` has who did what, in order."""
-
-    name: str
-    told: str | None
-    log: list[tuple[str, Action]]
-    fails: str = ""
-
-    @property
-    def host(self) -> str:
-        return self.name
-
-    def ask(self, fragment: Fragment) -> Answer:
-        if self.told is None:
-            raise PeerFailed(f"{self.name}: no route")
-        return Answer((Record(0, self.told.encode()),))
-
-    def exchange(self, action: Action) -> Outcome:
-        self.log.append((self.name, action))
-        if self.fails and self.fails in action.script:
-            return done(1, stderr="error: cannot evict: a budget forbids it")
-        return done(stdout=MINTED if "token create" in action.script else "")
-
-
-@dataclass
-class Host:
-    """The step's own host."""
-
-    own: str
-    peers: Mapping[str, str | None]
-    status: str = "absent"
-    fails: str = ""
-    says: Callable[[Action], Outcome] = lambda action: done()
-    log: list[tuple[str, Action]] = field(default_factory=list)
-    alone_in: list[str] = field(default_factory=list)
-
-    @property
-    def host(self) -> str:
-        return self.own
-
-    @property
-    def connection(self) -> Connection:
-        return cast(Connection, self)
-
-    def peer(self, host: str) -> PeerContext:
-        if host not in self.peers:
-            raise PeerFailed(f"{host} is not in the inventory")
-        return Peer(host, self.peers[host], self.log, self.fails)
-
-    def exchange(self, action: Action, *, verify: bool = True) -> Outcome:
-        self.log.append((self.own, action))
-        return self.says(action)
-
-    def observe(self) -> Observation:
-        return Observation.present({"status": self.status})
-
-    def alone(self, what: str) -> AbstractContextManager[None]:
-        self.alone_in.append(what)
-        return nullcontext()
-
-    def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def progress(self, message: str) -> None:
-        pass
-
-    def did(self, *what: str) -> list[str]:
-        """Who did which of these, in order."""
-        return [f"{who} {word}" for who, action in self.log for word in what if word in action.script]
 
 
 def spec(name: str, role: str, *peers: str, **more: Any) -> KubeadmNodeSpec:
@@ -249,9 +150,6 @@ def test_a_worker_that_joins_is_no_matter_of_etcds() -> None:
 
 
 # leaving ----------------------------------------------------------------------------------
-STEPS = ("admin drain", "member remove", "kubeadm reset", "admin delete node")
-
-
 def test_a_worker_leaves_in_order() -> None:
     host = Host("w1", {"cp1": READY}, "member")
     leave(host, spec("w1", "worker", "cp1"))
@@ -259,12 +157,7 @@ def test_a_worker_leaves_in_order() -> None:
 
 
 def test_the_others_forget_the_way_to_its_pods_and_one_that_is_away_does_not_matter() -> None:
-    def says(action: Action) -> Outcome:
-        return done(
-            stdout="10.244.3.0/24\n" if "10-kubexms.conflist 2>/dev/null | head" in action.script else ""
-        )
-
-    host = Host("w1", {"cp1": READY, "w2": ""}, status="member", says=says)
+    host = Host("w1", {"cp1": READY, "w2": ""}, status="member", says=has_pods_at("10.244.3.0/24"))
     leave(host, spec("w1", "worker", "cp1", neighbours=["cp1", "w2", "w3", "w1"]))
     assert host.did("route delete 10.244.3.0/24 proto 75") == [
         f"{name} route delete 10.244.3.0/24 proto 75" for name in ("cp1", "w2")
@@ -322,9 +215,6 @@ def test_half_of_a_worker_is_cleared_by_itself() -> None:
 def upgrade(host: Host, node: KubeadmNodeSpec) -> Outcome:
     before = Observation.present({"status": "member", "version": "1.20.2"})
     return KIND.run(host, node, ChangeRequest(ActionKind.UPDATE, before, frozenset({"version"})))
-
-
-WAYS = ("kubeadm upgrade", "admin drain", "restart kubelet", 'admin uncordon "$node"\n', "version=1.20.3")
 
 
 def test_kubeadm_then_the_kubelet_then_pods_again() -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from kubexms.errors import StepError
 from kubexms.step.contract import ActionKind, ChangeRequest
 from kubexms.step.kinds.kubelet_node import KubeletNodeExecutor, KubeletNodeSpec
 from kubexms.step.observation import Observation
-from tests.steps.test_kubeadm_flows import PLANE, READY, STEPS, WAYS, Host
+from tests.steps.council import PLANE, READY, STEPS, WAYS, Host, has_pods_at
 
 UNITS = KubeletNodeExecutor()
 
 
-def unit_node(name: str, role: str, *peers: str, version: str = "1.20.2") -> KubeletNodeSpec:
-    return KubeletNodeSpec.from_json(
-        {"cluster": "prod", "nodeName": name, "role": role, "version": version, "peers": list(peers)}
-    )
+def unit_node(
+    name: str, role: str, *peers: str, version: str = "1.20.2", neighbours: Sequence[str] = ()
+) -> KubeletNodeSpec:
+    given = {"cluster": "prod", "nodeName": name, "role": role, "version": version, "peers": list(peers)}
+    return KubeletNodeSpec.from_json({**given, "neighbours": list(neighbours)})
 
 
 def test_a_node_of_units_asks_nobody_to_begin() -> None:
@@ -37,6 +40,15 @@ def test_a_node_of_units_leaves_in_order() -> None:
     with pytest.raises(StepError, match="cp1 could not drain w1"):
         UNITS.run_undo(budget, unit_node("w1", "worker", "cp1"), Observation.absent())
     assert budget.did("rm -rf /var/lib/kubelet") == []
+
+
+def test_the_others_forget_the_way_to_the_pods_of_a_node_of_units() -> None:
+    host = Host("w1", {"cp1": READY, "w2": ""}, "member", says=has_pods_at("10.244.3.0/24"))
+    node = unit_node("w1", "worker", "cp1", neighbours=["cp1", "w1", "w2"])
+    UNITS.run_undo(host, node, Observation.absent())
+    assert host.did("route delete 10.244.3.0/24 proto 75") == [
+        f"{name} route delete 10.244.3.0/24 proto 75" for name in ("cp1", "w2")
+    ]
 
 
 def test_the_last_control_plane_of_units_needs_nobody() -> None:

@@ -62,6 +62,7 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
             role=role,
             version=str(plan.version),
             peers=holders(plan),
+            neighbours=plan.neighbours,
             units=units,
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,12 +9,9 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Outcome, Record
-from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import (
     ActionKind,
     ChangeRequest,
-    Disruption,
-    OneByOne,
     Prospect,
     StepArgs,
     StepContext,
@@ -24,15 +20,16 @@ from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
-from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
+from kubexms.step.kinds._kubeadm.leaving import Leaver
+from kubexms.step.kinds._kubeadm.membership import NodeArgs, NodeExecutor, backwards, feeds
 from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
-from kubexms.step.kinds._kubeadm.survey import Survey, question, read
-from kubexms.step.kinds._kubeadm.upgrading import Upgrader, number, upgrade
-from kubexms.step.observation import Attributes, Observation, Presence
+from kubexms.step.kinds._kubeadm.survey import Survey, read
+from kubexms.step.kinds._kubeadm.upgrading import Upgrader, upgrade
+from kubexms.step.observation import Observation, Presence
 from kubexms.step.shell import quote
 
 
-class KubeadmNodeSpec(StepArgs):
+class KubeadmNodeSpec(NodeArgs):
     """A host that is a member of a cluster, as a control plane or a worker, by kubeadm.
 
     The first of `peers` begins the cluster, and only if every other one answers and is no member;
@@ -44,10 +41,6 @@ class KubeadmNodeSpec(StepArgs):
     taken out of etcd, reset and deleted, each through another control plane.
     """
 
-    cluster: str = Field(min_length=1, max_length=253, pattern=r"^\S+$")
-    """The cluster's name. A host that says that it is another one's is refused."""
-    node_name: NodeName
-    """The name of the node."""
     role: Literal["control-plane", "worker"]
     """What the node is. Another role is a replacement."""
     version: str = Field(pattern=r"^v?1\.\d+\.\d+\S*$")
@@ -58,9 +51,6 @@ class KubeadmNodeSpec(StepArgs):
     """Host and port of the API, which nodes join by: "k8s.example:6443"."""
     peers: tuple[str, ...] = Field(min_length=1)
     """The cluster's control planes, by their names in the inventory. The first one begins it."""
-    neighbours: tuple[str, ...] = ()
-    """Nodes with a `podNetwork` of ours, by their names in the inventory: when this one has left, the routes
-    to its pods go there."""
     config: str = ""
     """kubeadm's configuration (InitConfiguration, ClusterConfiguration, …). Control planes need it."""
     join_config: str
@@ -70,9 +60,6 @@ class KubeadmNodeSpec(StepArgs):
     before_upgrade: AbsolutePath | None = None
     """A program on the host that must succeed before the cluster gets another version: a snapshot of etcd.
     The control plane that begins the upgrade runs it."""
-    drain_timeout: int = Field(default=300, ge=1, le=86400)
-    """Seconds for pods to be evicted from a node that leaves. Disruption budgets are kept; where
-    they forbid it for so long, the node stays."""
 
     @model_validator(mode="after")
     def _configured(self) -> Self:
@@ -84,18 +71,12 @@ class KubeadmNodeSpec(StepArgs):
         return self
 
 
-_FEEDS = {"node_name": ("node",), "role": ("role",), "version": ("version",)}
-
-
-class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
+class KubeadmNodeExecutor(NodeExecutor[KubeadmNodeSpec]):
     """See `KubeadmNodeSpec`."""
 
     kind: ClassVar[str] = "kubeadmNode"
     spec: ClassVar[type[StepArgs]] = KubeadmNodeSpec
-    identity: ClassVar[tuple[str, ...]] = ("node_name",)
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        name: _FEEDS.get(name, ()) for name in KubeadmNodeSpec.model_fields
-    }
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = feeds(KubeadmNodeSpec)
     example: ClassVar[str] = """\
 - name: node
   kind: kubeadmNode
@@ -110,9 +91,6 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
     kind: JoinConfiguration
     nodeRegistration: {name: w1, criSocket: /run/containerd/containerd.sock}
 """
-
-    def ask(self, spec: KubeadmNodeSpec) -> str:
-        return question(spec.node_name)
 
     def observe(self, spec: KubeadmNodeSpec, record: Record) -> Observation:
         """A host without any trace of kubeadm is absent; whose member it is comes from its own files."""
@@ -136,30 +114,9 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             extra["notes"] = [f"kubeadm {found.unfinished} was cut off on this host"]
         return Observation.present(attributes, extra)
 
-    def desired(self, spec: KubeadmNodeSpec) -> Attributes | None:
-        return {
-            "status": "member",
-            "role": spec.role,
-            "node": spec.node_name,
-            "version": spec.version.removeprefix("v"),
-            "registered": True,
-        }
-
     def replaces(self, spec: KubeadmNodeSpec, before: Observation, changed: frozenset[str]) -> bool:
         """All but another version and a node that the API has lost: a join cannot go on from the middle."""
         return bool(changed - {"registered", "version"})
-
-    def disruption(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Disruption:
-        """A node that leaves is drained; with the last control plane the cluster is gone."""
-        if request.action is ActionKind.UPDATE and "version" in request.changed:
-            return Disruption.DRAIN
-        if request.action not in (ActionKind.DELETE, ActionKind.REPLACE):
-            return Disruption.NONE
-        if request.before.attributes.get("status") == "partial":
-            return Disruption.NONE
-        if request.before.attributes.get("role") == "control-plane" and len(spec.peers) == 1:
-            return Disruption.DATA_LOSS
-        return Disruption.DRAIN
 
     def verdict(self, spec: KubeadmNodeSpec, observation: Observation) -> str | None:
         """Hosts that are not this cluster's are refused before anything is touched."""
@@ -174,9 +131,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
                 f"this host is a member of another cluster ({whose}), not of {spec.cluster} "
                 f"(https://{spec.endpoint}); if it may leave that one, run `kubeadm reset` there first"
             )
-        was = str(observation.attributes.get("version", ""))
-        if status == "member" and number(was) > number(spec.version):
-            return f"this node runs {was}, and Kubernetes does not go back to {spec.version}"
+        if old := backwards(spec, observation):
+            return old
         if status == "broken":
             return (
                 "this host holds parts of a control plane, and files of it are missing: restore them, or run "
@@ -205,7 +161,7 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
         if spec.role == "worker" and request.action is not ActionKind.UPDATE:
             return self._bring_about(context, spec, request)
         # etcd takes one change of its members at a time, and the pods of a node that is drained need another
-        with context.alone(f"{self.kind} {spec.cluster}"):
+        with self.alone(context, spec):
             return self._bring_about(context, spec, request)
 
     @staticmethod
@@ -220,9 +176,8 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             return None
         return Action(scripts.reset(cri_socket(spec.join_config)), timeout=600.0)
 
-    def run_undo(self, context: StepContext, spec: KubeadmNodeSpec, prior: Observation) -> Outcome:
-        """Leave the cluster in order, then clear the host."""
-        leaver = Leaver(
+    def leaver(self, spec: KubeadmNodeSpec) -> Leaver:
+        return Leaver(
             spec.node_name,
             spec.role == "control-plane",
             spec.peers,
@@ -231,14 +186,6 @@ class KubeadmNodeExecutor(OneByOne[KubeadmNodeSpec]):
             spec.neighbours,
             advertised(spec.join_config),
         )
-        if spec.role == "worker":
-            return leave(context, leaver)
-        with context.alone(f"{self.kind} {spec.cluster}"):
-            return leave(context, leaver)
-
-    def object_id(self, spec: KubeadmNodeSpec) -> str:
-        """A host is a member of one cluster at most."""
-        return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
 
 
 _REGISTER = """\
@@ -310,4 +257,4 @@ def _joiner(spec: KubeadmNodeSpec) -> Joiner:
     )
 
 
-__all__ = ["KubeadmNodeExecutor", "KubeadmNodeSpec", "NodeName"]
+__all__ = ["KubeadmNodeExecutor", "KubeadmNodeSpec"]

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import (
     ActionKind,
     ChangeRequest,
-    Disruption,
-    OneByOne,
     StepArgs,
     StepContext,
 )
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.aftermath import REMEMBER
-from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
-from kubexms.step.kinds._kubeadm.survey import OWN, question, read
-from kubexms.step.kinds._kubeadm.upgrading import UnitUpgrader, number, upgrade
-from kubexms.step.kinds.kubeadm_node import NodeName
-from kubexms.step.observation import Attributes, Observation, Presence
+from kubexms.step.kinds._kubeadm.leaving import Leaver
+from kubexms.step.kinds._kubeadm.membership import NodeArgs, NodeExecutor, backwards, feeds
+from kubexms.step.kinds._kubeadm.survey import OWN, read
+from kubexms.step.kinds._kubeadm.upgrading import UnitUpgrader, upgrade
+from kubexms.step.observation import Observation, Presence
 from kubexms.step.shell import quote, words
 
 CONTROL_UNITS = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 
 
-class KubeletNodeSpec(StepArgs):
+class KubeletNodeSpec(NodeArgs):
     """A host that is a node of a cluster by units of its own, without kubeadm.
 
     Steps before this one write the units, their configuration and `/etc/kubernetes/kubelet.conf`, by which
@@ -40,39 +38,22 @@ class KubeletNodeSpec(StepArgs):
     plane, etcd's data too.
     """
 
-    cluster: str = Field(min_length=1, max_length=253, pattern=r"^\S+$")
-    """The cluster's name. A host that says that it is another one's is refused."""
     node_name: NodeName
     """The name of the node, which the kubelet must be told too."""
-    role: Literal["control-plane", "worker"]
-    """What the node is."""
     version: str = Field(pattern=r"^v?1\.\d+\.\d+\S*$")
     """The version of Kubernetes, which the kubelet on the host must have: "1.20.2"."""
-    peers: tuple[str, ...] = Field(min_length=1)
-    """The cluster's control planes, by their names in the inventory."""
     units: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")], ...] = ("kubelet",)
     """The node's units, the kubelet's among them: `[kubelet, kube-proxy]`."""
     cri_socket: str = Field(default="unix:///run/containerd/containerd.sock", pattern=r"^\S+$")
     """Where crictl finds the container runtime, to remove pods from a host that leaves."""
-    drain_timeout: int = Field(default=300, ge=1, le=86400)
-    """Seconds for pods to be evicted from a node that leaves or gets another version. Disruption budgets are
-    kept; where they forbid it for so long, the node stays as it is."""
 
 
-class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
+class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
     """See `KubeletNodeSpec`."""
 
     kind: ClassVar[str] = "kubeletNode"
     spec: ClassVar[type[StepArgs]] = KubeletNodeSpec
-    identity: ClassVar[tuple[str, ...]] = ("node_name",)
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "cluster": ("status",),
-        "node_name": ("node",),
-        "peers": (),
-        "units": (),
-        "cri_socket": (),
-        "drain_timeout": (),
-    }
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = feeds(KubeletNodeSpec)
     example: ClassVar[str] = """\
 - name: node
   kind: kubeletNode
@@ -83,9 +64,6 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
   peers: [cp1]
   units: [kubelet, kube-proxy]
 """
-
-    def ask(self, spec: KubeletNodeSpec) -> str:
-        return question(spec.node_name)
 
     def observe(self, spec: KubeletNodeSpec, record: Record) -> Observation:
         """Absent until this step has made the host a node: files alone make none."""
@@ -106,24 +84,6 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
         }
         return Observation.present(attributes, {"cluster": found.cluster})
 
-    def desired(self, spec: KubeletNodeSpec) -> Attributes | None:
-        return {
-            "status": "member",
-            "role": spec.role,
-            "node": spec.node_name,
-            "version": spec.version.removeprefix("v"),
-            "registered": True,
-        }
-
-    def disruption(self, spec: KubeletNodeSpec, request: ChangeRequest) -> Disruption:
-        """A node that leaves or is upgraded is drained; with the last control plane the cluster is gone."""
-        if request.action is ActionKind.UPDATE and "version" in request.changed:
-            return Disruption.DRAIN
-        if request.action is not ActionKind.DELETE:
-            return Disruption.NONE
-        last = spec.role == "control-plane" and len(spec.peers) == 1
-        return Disruption.DATA_LOSS if last else Disruption.DRAIN
-
     def verdict(self, spec: KubeletNodeSpec, observation: Observation) -> str | None:
         """Hosts that are something else are refused before anything is touched."""
         status = observation.attributes.get("status")
@@ -131,10 +91,7 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
             return "kubeadm has made this host a member of a cluster: run `kubeadm reset` there first"
         if status == "foreign":
             return f"this host is a node of another cluster ({observation.extra.get('cluster') or 'unnamed'})"
-        was = str(observation.attributes.get("version", ""))
-        if status == "member" and number(was) > number(spec.version):
-            return f"this node runs {was}, and Kubernetes does not go back to {spec.version}"
-        return None
+        return backwards(spec, observation)
 
     def action(self, spec: KubeletNodeSpec, request: ChangeRequest) -> Action:
         """Start the units, wait for the API to know the node, and keep whose it is."""
@@ -147,7 +104,7 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
     def run(self, context: StepContext, spec: KubeletNodeSpec, request: ChangeRequest) -> Outcome:
         """Start it; one of another version is drained before, one node after the other."""
         if request.action is ActionKind.UPDATE and "version" in request.changed:
-            with context.alone(f"{self.kind} {spec.cluster}"):
+            with self.alone(context, spec):
                 return upgrade(context, _upgrader(spec))
         return context.exchange(self.action(spec, request))
 
@@ -157,18 +114,18 @@ class KubeletNodeExecutor(OneByOne[KubeletNodeSpec]):
             return None
         return Action(_reset(spec), timeout=600.0)
 
-    def run_undo(self, context: StepContext, spec: KubeletNodeSpec, prior: Observation) -> Outcome:
-        """Leave the cluster in order, then clear the host."""
+    def leaver(self, spec: KubeletNodeSpec) -> Leaver:
         plane = spec.role == "control-plane"
-        leaver = Leaver(spec.node_name, plane, spec.peers, spec.drain_timeout, None, (), None, _reset(spec))
-        if not plane:
-            return leave(context, leaver)
-        with context.alone(f"{self.kind} {spec.cluster}"):
-            return leave(context, leaver)
-
-    def object_id(self, spec: KubeletNodeSpec) -> str:
-        """A host is a node of one cluster at most."""
-        return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
+        return Leaver(
+            spec.node_name,
+            plane,
+            spec.peers,
+            spec.drain_timeout,
+            None,
+            spec.neighbours,
+            None,
+            _reset(spec),
+        )
 
 
 _START = r"""

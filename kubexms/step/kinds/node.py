@@ -11,10 +11,10 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
 from kubexms.spec.base import FrozenModel
+from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._kubeadm.leaving import removal
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
-from kubexms.step.kinds.kubeadm_node import NodeName
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Payload, Record
+from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
 from kubexms.step.kinds._kubeadm.network import (
     ACT,
@@ -21,7 +22,6 @@ from kubexms.step.kinds._kubeadm.network import (
     Found,
     read,
 )
-from kubexms.step.kinds.kubeadm_node import NodeName
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 

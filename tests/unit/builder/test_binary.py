@@ -142,6 +142,14 @@ def test_without_kube_proxy_and_dns_there_is_nothing_of_them(tmp_path: Path) -> 
     assert step(loaded, "demo-control-plane/member/node").args["units"] == ["kubelet"]
 
 
+def test_nodes_know_whose_routes_lead_to_their_pods(tmp_path: Path) -> None:
+    names = ["cp1", "w1"]
+    for plugin, known in (("bridge", names), ("none", None)):
+        loaded = built(tmp_path, network={"plugin": plugin})
+        for address in ("demo-control-plane/member/node", "demo-workers/member/node"):
+            assert step(loaded, address).args.get("neighbours") == known
+
+
 def test_dns_is_where_kubelets_say(tmp_path: Path) -> None:
     loaded = built(tmp_path, network={"serviceCidr": "10.200.0.0/16", "dnsDomain": "k8s.example"})
     manifest = str(step(loaded, "demo-addons/dns/coredns").args["manifest"])
