@@ -206,7 +206,7 @@ def _read(text: str) -> dict[str, list[str]]:
 
 
 SIFT = r"""
-# each object once, without what the API server and controllers keep there for themselves, without secrets;
+# what differs, without what the API server and controllers keep for themselves, and without secrets;
 # the whole of it is read, as a lone line does not tell what it is a part of
 function kept(side, line) {
   if (line ~ /^[^ -]/) { part[side] = line; sub(/:.*/, "", part[side]); fields[side] = 0 }
@@ -215,20 +215,26 @@ function kept(side, line) {
   if (line ~ /^  [^ -]/) fields[side] = line ~ /^  managedFields:/
   return fields[side] || line ~ /^  (generation|resourceVersion|uid|creationTimestamp|selfLink): /
 }
+# an object of which nothing counts is not even named: whether it comes up here changes by itself as well
+function tell(line) {
+  if (object != told) print "= " object
+  told = object
+  print line
+}
 /^diff / {
   n = split($NF, p, "/")
-  print "= " p[n]
-  secret = p[n] ~ /^v1\.Secret\./
+  object = p[n]
+  secret = object ~ /^v1\.Secret\./
   skip = 2
   part["-"] = part["+"] = ""
   next
 }
 skip > 0 { skip--; next }
-/^@@ / { if ($2 ~ /^-0,0/) print "new"; next }
+/^@@ / { if ($2 ~ /^-0,0/) tell("new"); next }
 /^ / { kept("-", substr($0, 2)); kept("+", substr($0, 2)); next }
 /^[-+]/ {
   side = substr($0, 1, 1)
-  if (!kept(side, substr($0, 2))) print (secret ? side "(sensitive value)" : $0)
+  if (!kept(side, substr($0, 2))) tell(secret ? side "(sensitive value)" : $0)
 }
 """
 """awk: what differs, from `diff -N -U1000000` of directories with a file for each object."""
