@@ -18,8 +18,8 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
-@pytest.fixture
-def host_with_stand_ins(host: Machine) -> Machine:
-    if host.shell == "busybox":
-        pytest.skip("busybox's sh runs its own modprobe, swapoff and dpkg")
-    return host
+@pytest.fixture(params=[shell for shell in SHELLS if shell != "busybox" and shutil.which(shell)])
+def host_with_stand_ins(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    """Without busybox, whose sh runs its own modprobe, swapoff and dpkg and not what stands in for them."""
+    with machine(request.param, tmp_path) as made:
+        yield made

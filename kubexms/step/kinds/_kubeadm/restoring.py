@@ -136,8 +136,12 @@ sync "$held" "$manifests" 2>/dev/null || sync
 """
 
 _TOLD = r"""
-admin --request-timeout=30s -n kube-system create configmap kubexms-etcd-restore \
-  --from-literal "restored=$id" --dry-run=client -o yaml | admin --request-timeout=30s apply -f -
+tell() {
+  admin --request-timeout=30s -n kube-system create configmap kubexms-etcd-restore \
+    --from-literal "restored=$id" --dry-run=client -o yaml | admin --request-timeout=30s apply -f -
+}
+# all members tell at once, and one of them makes what the others then find there
+tell 2>/dev/null || tell
 rmdir "$held" 2>/dev/null || :
 """
 
