@@ -68,4 +68,7 @@ def says(name: str, file: str, line_end: str, message: str, *, end: str = "") ->
 
 def moved(field: str) -> str:
     """The message for what is fixed when a cluster is made."""
-    return f"this host's cluster was made with another value of {field}, which cannot change: put it back"
+    return (
+        f"this host's cluster was made with another value of {field}, which cannot change: put it back, or "
+        "take the host out if it is another cluster's"
+    )

@@ -22,7 +22,7 @@ from kubexms.config.expansion import Expansion, ModuleScope
 from kubexms.config.inventory import InventoryReader, host_place, known_roles
 from kubexms.config.merging import Written, declarations, hooks, pipelines, strategy
 from kubexms.config.problems import Problems
-from kubexms.config.selection import Selection, inventories, own_hosts, select
+from kubexms.config.selection import Selection, inventories, only_ones, own_hosts, select
 from kubexms.config.sources import SourceMap
 from kubexms.config.variables import GivenValue, ResolvedVariable, check_hosts, given_values, resolve
 from kubexms.config.varsfrom import vars_from
@@ -89,6 +89,8 @@ def load_project(
             f"there are no kubexms documents in {root}",
             detail="`kubexms init` writes a first project; `-C DIR` names another directory.",
         )
+    problems.extend(only_ones(documents))
+    problems.raise_errors()
     selection = select(documents, environment)
     chosen = [*inventories(documents, selection, discovery, problems), *own_hosts(documents)]
     reader = InventoryReader(run_command, problems, now or datetime.now(UTC), untrusted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from kubexms.config.discover import Discovery
 from kubexms.config.documents import Validated
 from kubexms.config.problems import Problems, failed
 from kubexms.config.suggest import hint
+from kubexms.diagnostics import Diagnostic
 from kubexms.errors import ConfigError
 from kubexms.spec.inventory import InventorySpec
 from kubexms.spec.project import Environment, ProjectSpec, StateLocation
@@ -49,6 +50,20 @@ class Selection:
         """Variable files of the project, then of the environment."""
         names = [*self.spec.var_files, *(self.environment.var_files if self.environment is not None else ())]
         return [self.directory(root) / Path(name).expanduser() for name in names]
+
+
+def only_ones(documents: Sequence[Validated]) -> Iterator[Diagnostic]:
+    """An error for each document after the first of a kind of which a project has one."""
+    first: dict[str, Validated] = {}
+    for item in documents:
+        before = first.setdefault(item.kind.name, item)
+        if before is not item and item.kind.single:
+            where = before.document.range(("kind",))
+            yield item.document.error(
+                ("kind",),
+                f"a second {item.kind.name} document",
+                f"The first, {before.name}, is in {where.filename} line {where.line}. {item.kind.single}",
+            )
 
 
 def select(documents: Sequence[Validated], environment: str | None) -> Selection:

@@ -200,6 +200,11 @@ class StepApplier:
             raise NotConverged(f"it ran, but its result cannot be observed: {observation.reason}")
         if remaining.action is not ActionKind.NO_OP:
             attempt.remaining = remaining.changed
+            # the plan shows it again until whom it waits for has done its part
+            if remaining.changed and rendered.executor.awaits(rendered.spec, observation) >= {
+                *remaining.changed
+            }:
+                return
             raise NotConverged(difference(rendered, remaining))
 
     def _undo(self, attempt: Attempt, context: ExchangeContext) -> bool:

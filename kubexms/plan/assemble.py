@@ -65,7 +65,7 @@ def assemble(
         order=() if options.operation == "destroy" else order_of(project.pipeline, steps.values()),
         hooks=tuple(_hooks(project, changes, planned.snapshot.scopes)),
         removals=tuple(_removals(planned, project)),
-        diagnostics=tuple(diagnostics + _warnings(planned)),
+        diagnostics=tuple(diagnostics + _unasked(planned, project, options)),
     )
 
 
@@ -144,17 +144,24 @@ def _removals(planned: Planned, project: LoadedProject) -> list[Removal]:
     ]
 
 
-def _warnings(planned: Planned) -> list[PlanDiagnostic]:
+def _unasked(planned: Planned, project: LoadedProject, options: PlanOptions) -> list[PlanDiagnostic]:
+    """The hosts that did not answer: a warning each, an error where somebody wants one to be removed."""
+    known = {host.name for host in project.inventory.hosts}
     found: list[PlanDiagnostic] = []
     for work in planned.hosts.values():
-        if work.answer is not None and work.answer.error is not None:
-            error = work.answer.error
-            what = "is unreachable" if isinstance(error, Unreachable) else "could not be asked"
-            found.append(
-                PlanDiagnostic(
-                    severity="warning",
-                    summary=f"{work.name} {what}: {error.about(work.name)}",
-                    detail=error.detail or "Nothing is planned on it.",
-                )
-            )
+        if work.answer is None or work.answer.error is None:
+            continue
+        error = work.answer.error
+        what = "is unreachable" if isinstance(error, Unreachable) else "could not be asked"
+        summary = f"{work.name} {what}: {error.about(work.name)}"
+        if work.name in known or options.operation == "destroy":
+            detail = error.detail or "Nothing is planned on it."
+            found.append(PlanDiagnostic(severity="warning", summary=summary, detail=detail))
+            continue
+        detail = (
+            f"{work.name} is to be removed, and nothing on it can be undone now. Repair it, or plan without "
+            f"removing it. If it is gone for good, forget it (`kubexms state forget --host {work.name}`), "
+            "and if it was a node of a cluster, name it in the cluster's lostNodes."
+        )
+        found.append(PlanDiagnostic(severity="error", summary=summary, detail=detail))
     return found

@@ -126,15 +126,15 @@ def _reason(
     triggered: tuple[str, ...],
     conceal: Concealer,
 ) -> tuple[Reason, tuple[str, ...]]:
-    """Why, and the names that go with it."""
+    """Why, and the names that go with it: a restart that is due is not forgotten over another reason."""
     if evidence.replace:
-        return Reason.REPLACE_REQUESTED, ()
+        return Reason.REPLACE_REQUESTED, triggered
     if evidence.intent is not None and evidence.intent.living:
         return Reason.IN_PROGRESS, ()
     if evidence.intent is not None or (entry is not None and entry.tainted):
-        return Reason.INTERRUPTED, ()
+        return Reason.INTERRUPTED, triggered
     if evidence.entry is not None and entry is None:
-        return Reason.REINSTALLED, ()
+        return Reason.REINSTALLED, triggered
     if entry is None:
         return Reason.NEW, triggered
     rendered = evidence.instance.rendered
@@ -145,11 +145,14 @@ def _reason(
             if name.startswith(("facts.", "outputs.")) and entry.inputs.get(name, value) != value
         )
         names += [waits for waits in found.waits_for if waits not in names]
-        return (Reason.INPUTS_CHANGED, tuple(names)) if names else (Reason.SPEC_CHANGED, ())
+        return (Reason.INPUTS_CHANGED, tuple(names)) if names else (Reason.SPEC_CHANGED, triggered)
     if rendered.executor.runs(rendered.spec) == "always":
         return Reason.TRIGGERED, (*triggered, "runs: always")
     if found.changed and not triggered:
-        return (Reason.INPUTS_CHANGED, found.waits_for) if found.waits_for else (Reason.DRIFT, ())
+        if found.waits_for:
+            return Reason.INPUTS_CHANGED, found.waits_for
+        blind = evidence.observation.presence is Presence.UNKNOWN
+        return (Reason.UNOBSERVED if blind else Reason.DRIFT), ()
     if (
         found.changed
         and conceal.observation_digest(rendered, evidence.observation) != entry.observation_digest

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     NEW = "new"
     DRIFT = "drift"
     """The host changed, the spec did not."""
+    UNOBSERVED = "unobserved"
+    """It was applied, and what became of it could not be seen."""
     SPEC_CHANGED = "spec-changed"
     TRIGGERED = "triggered"
     INPUTS_CHANGED = "inputs-changed"

@@ -248,6 +248,10 @@ class StepExecutor(ABC, Generic[S]):
         """Whether a later run finds what an interrupted one began, so that nobody has to decide about it."""
         return False
 
+    def awaits(self, spec: S, observation: Observation) -> frozenset[str]:
+        """Attributes that only another host can make right. A step that leaves just these is no failure."""
+        return frozenset()
+
     def verdict(self, spec: S, observation: Observation) -> str | None:
         """For preflight kinds: the message with which a plan fails, or None."""
         return None

@@ -55,7 +55,7 @@ def reason(change: Change) -> str:
     """Why, in a few calm words; empty where the action says it all."""
     sources = ", ".join(printable(name) for name in change.triggered_by)
     match change.reason:
-        case None | Reason.NEW | Reason.REPLACE_REQUESTED | Reason.DESTROY:
+        case None | Reason.NEW | Reason.UNOBSERVED | Reason.REPLACE_REQUESTED | Reason.DESTROY:
             return ""
         case Reason.DRIFT:
             return "drift: the host changed since it was last applied"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kubexms.services.artifacts import Named, add
 from tests.e2e.projects import ProjectDirectory
 from tests.e2e.testbed import Fleet, Host
 
@@ -45,20 +46,22 @@ class ClusterProject(ProjectDirectory):
 
     def cluster(self, **preflight: int) -> None:
         """Write the cluster; the service network of the defaults would hold the hosts' addresses."""
-        self.write(
-            "Cluster",
-            {
-                "kubernetes": {"version": "1.20.2"},
-                "network": {"serviceCidr": "10.32.0.0/16"},
-                "preflight": {"diskMb": 500, **preflight},
-            },
-        )
+        self.described(preflight={"diskMb": 500, **preflight})
+
+    def described(self, **spec: Any) -> None:
+        """Write the cluster with this laid over what the hosts need."""
+        own = {
+            "kubernetes": {"version": "1.20.2", "source": "packages"},
+            "network": {"serviceCidr": "10.32.0.0/16"},
+            "preflight": {"diskMb": 500},
+        }
+        self.write("Cluster", own | spec)
 
     def refused(self) -> str:
         """The errors of a plan that cannot be applied, on one line."""
         done = self.run("plan")
         assert done.returncode == 1, done.stdout
-        _, _, errors = done.stdout.partition("\nError: ")
+        _, _, errors = f"\n{done.stdout}{done.stderr}".partition("\nError: ")
         return " ".join(errors.split())
 
 
@@ -166,3 +169,34 @@ def test_a_host_that_is_silent_says_nothing_about_the_others(project: ClusterPro
         project.hosts[1].wait_ready()
     assert done.returncode == 0, done.stderr
     assert "test-os/kernel" in done.stdout
+
+
+def test_an_artifact_that_is_another_one(project: ClusterProject, tmp_path: Path) -> None:
+    """Replaced after its entry was written."""
+    directory = tmp_path / "artifacts"
+    for name, kind in (("containerd", "archive"), ("cni-plugins", "archive"), ("runc", "binary")):
+        published = tmp_path / name
+        published.write_text("as it was published")
+        add(directory, [published], Named(name=name, kind=kind, version="v1", arch="amd64"))
+    project.described(artifacts=str(directory), containerRuntime={"source": "artifacts"})
+    done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    [changed] = [path for path in directory.rglob("*") if path.name.startswith("runc")]
+    changed.write_text("as somebody sent it")
+    before = [host.upper_listing() for host in project.hosts]
+    said = project.refused()
+    assert f"{changed} is not the file that was meant: its SHA-256 digest is " in said
+    assert "fetch it again (`kubexms artifacts verify` looks at all artifacts)" in said
+    assert [host.upper_listing() for host in project.hosts] == before
+
+
+def test_swap_that_comes_back_at_boot(project: ClusterProject) -> None:
+    """Nothing is swapped to now, and after a boot it would be: that is no refusal, but what the plan does."""
+    host, line = project.hosts[1], "/dev/disk/by-label/gone none swap sw 0 0"
+    do = f"cp /etc/fstab /root/fstab && echo '{line}' >>/etc/fstab"
+    with on(host, do, "mv /root/fstab /etc/fstab"):
+        done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    _, _, rest = done.stdout.partition(f"  # test-os/kernel/swap@{host.name} will be updated in-place\n")
+    change, _, _ = rest.partition("\n\n")
+    assert '~ fstab = ["/dev/disk/by-label/gone"] -> []' in change, done.stdout

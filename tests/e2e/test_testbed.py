@@ -138,6 +138,19 @@ def test_reboot_crash_and_start_keep_the_disk(fresh_host: FreshHost) -> None:
     assert fresh_host.fleet.ssh(host, "cat /root/kept").stdout == "kept\n"
 
 
+def test_a_new_machine_in_the_place_of_another(fresh_host: FreshHost) -> None:
+    host = fresh_host(data=["/var/lib/data"])
+    fleet = fresh_host.fleet
+    host.run("touch /root/gone /var/lib/data/gone && ip route add 192.0.2.0/24 dev eth0", check=True)
+    identity, key = host.read("/etc/machine-id"), host.read("/etc/ssh/ssh_host_ed25519_key.pub")
+    fleet.reinstall(host)
+    assert host.read("/etc/machine-id") not in (identity, None, "")
+    assert host.read("/etc/ssh/ssh_host_ed25519_key.pub") != key
+    assert host.run("ls -A /root/gone /var/lib/data").stdout == "/var/lib/data:\n"
+    assert not host.run("ip route show 192.0.2.0/24").stdout
+    assert fleet.ssh(host, "hostname").stdout == f"{host.name}\n"
+
+
 def test_a_light_host_has_neither_systemd_nor_bash(fresh_host: FreshHost) -> None:
     host = fresh_host("busybox")
     done = fresh_host.fleet.ssh(host, "which sh bash systemctl sudo python3")

@@ -88,6 +88,8 @@ class Case(CaseModel):
     """The attributes that differ, in any order."""
     disruption: str | None = None
     runs: str | None = None
+    awaits: tuple[str, ...] | None = None
+    """The attributes that are left to another host, in any order."""
     verdict: str | None = None
     """A part of the message that fails the plan; `""` for none."""
     secrets: tuple[str, ...] | None = None

@@ -41,6 +41,8 @@ def test_case(kind: str, case: Case) -> None:
         assert change.value == case.change, (differing, observation)
     if case.differs is not None:
         assert differing == set(case.differs), observation
+    if case.awaits is not None:
+        assert executor.awaits(spec, observation) == set(case.awaits)
     if case.verdict is not None:
         message = executor.verdict(spec, observation)
         assert (case.verdict in message if case.verdict else False) if message else case.verdict == "", (

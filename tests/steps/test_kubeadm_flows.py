@@ -149,6 +149,24 @@ def test_a_worker_that_joins_is_no_matter_of_etcds() -> None:
     assert host.did("member remove") == []
 
 
+def test_a_token_is_given_only_where_no_node_of_the_name_works() -> None:
+    host = Host("w1", {"cp1": READY})
+    join(host, spec("w1", "worker", "cp1"))
+    [action] = [action for who, action in host.log if who == "cp1" and "token create" in action.script]
+    assert "node=w1\n" in action.script
+    assert action.script.index('get node "$node"') < action.script.index("kubeadm token create")
+
+
+def test_what_kubeadm_says_ends_with_what_went_wrong() -> None:
+    wrong = "\t[ERROR DirAvailable--etc-kubernetes-manifests]: /etc/kubernetes/manifests is not empty\n"
+    advice = (
+        "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore`\n"
+        "To see the stack trace of this error execute with --v=5 or higher\n"
+    )
+    host = Host("w1", {"cp1": READY}, says=lambda action: done(1, stderr=f"error\n{wrong}{advice}"))
+    assert join(host, spec("w1", "worker", "cp1")).stderr == f"error\n{wrong}".encode()
+
+
 # leaving ----------------------------------------------------------------------------------
 def test_a_worker_leaves_in_order() -> None:
     host = Host("w1", {"cp1": READY}, "member")

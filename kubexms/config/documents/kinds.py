@@ -43,7 +43,8 @@ class DocumentKind:
 
     With `build`, a document of this kind stands for a pipeline: `build` makes it, and the project
     treats it as if it had been written as a Pipeline document. It may raise `ConfigError`. With
-    `inventory`, the document may list hosts itself, in `spec.hosts` as an Inventory does.
+    `inventory`, the document may list hosts itself, in `spec.hosts` as an Inventory does. With `single`, a
+    project has one at most; the text says why, and what to do with a second one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DocumentKind:
     summary: str = ""
     build: Callable[[Building], PipelineSpec] | None = None
     inventory: Callable[[FrozenModel], InventorySpec] | None = None
+    single: str = ""
 
 
 class DocumentKinds:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from kubexms.spec.asset import Asset
+
 
 def _absolute(value: str) -> str:
     if not value.startswith("/"):
@@ -66,3 +68,18 @@ Owner = Annotated[str, BeforeValidator(_quoted_owner), Field(pattern=r"^[^\s:/\-
 def octal(mode: str) -> str:
     """A mode with all four digits: `644` and `0644` are the same."""
     return f"{int(mode, 8):04o}"
+
+
+def pinned(found: Asset | str | None, sha256: str | None) -> None:
+    """Refuse a file of the controller whose bytes are not those of the digest; a path has not been read yet.
+
+    Raises `PydanticCustomError`.
+    """
+    if isinstance(found, Asset) and sha256 not in (None, found.sha256):
+        raise PydanticCustomError(
+            "other_bytes",
+            "{path} is not the file that was meant: its SHA-256 digest is {found}, and {given} was given. "
+            "It was damaged on its way, or replaced: fetch it again (`kubexms artifacts verify` looks at "
+            "all artifacts), or give the new digest if you trust the file",
+            {"path": found.path, "found": found.sha256, "given": sha256},
+        )

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
 from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._fields import AbsolutePath, Owner
+from kubexms.step.kinds._fields import AbsolutePath, Owner, pinned
 from kubexms.step.kinds._shell.atomic import ownership
 from kubexms.step.kinds._shell.unpack import ASK, FUNCTIONS, PUT, TAKE_OUT
 from kubexms.step.kinds.download import Sha256
@@ -50,12 +50,7 @@ class ArchiveSpec(StepArgs):
     def _one_origin(self) -> Self:
         if (self.path is None) == (self.source is None):
             raise PydanticCustomError("archive_origin", "give either 'path' (on the host) or 'source'")
-        if isinstance(self.source, Asset) and self.sha256 not in (None, self.source.sha256):
-            raise PydanticCustomError(
-                "archive_digest",
-                "the controller's file has the digest {found}, not the 'sha256' given",
-                {"found": self.source.sha256},
-            )
+        pinned(self.source, self.sha256)
         return self
 
 

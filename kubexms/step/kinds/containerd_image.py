@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
 from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._fields import AbsolutePath
+from kubexms.step.kinds._fields import AbsolutePath, pinned
 from kubexms.step.kinds.download import Sha256
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
@@ -52,12 +52,7 @@ class ContainerdImageSpec(StepArgs):
     def _pinned_archive(self) -> Self:
         if self.sha256 is not None and self.archive is None:
             raise PydanticCustomError("image_sha256", "'sha256' is that of an 'archive'")
-        if isinstance(self.archive, Asset) and self.sha256 not in (None, self.archive.sha256):
-            raise PydanticCustomError(
-                "image_archive",
-                "the archive has the digest {found}, not the 'sha256' given",
-                {"found": self.archive.sha256},
-            )
+        pinned(self.archive, self.sha256)
         return self
 
     @property

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
 from kubexms.step.contract import ActionKind, ChangeRequest, Probe, StepArgs, StepExecutor
-from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
+from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal, pinned
 from kubexms.step.kinds._shell.atomic import functions, ownership, permissions, removal, restoration
 from kubexms.step.kinds._shell.fetch import FETCH, curl_config, wget_settings
 from kubexms.step.kinds._shell.survey import QUICK_SUMS, Question, read_state, survey
@@ -66,12 +66,7 @@ class DownloadSpec(StepArgs):
             raise PydanticCustomError("download_origin", "give either 'url' or 'source'")
         if self.source is not None and (self.headers or self.proxy or self.insecure):
             raise PydanticCustomError("download_source", "'headers', 'proxy' and 'insecure' go with 'url'")
-        if isinstance(self.source, Asset) and self.source.sha256 != self.sha256:
-            raise PydanticCustomError(
-                "download_digest",
-                "the controller's file has the digest {found}, not the 'sha256' given",
-                {"found": self.source.sha256},
-            )
+        pinned(self.source, self.sha256)
         return self
 
 

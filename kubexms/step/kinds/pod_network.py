@@ -104,6 +104,9 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
             "atBoot": not coming and found.boot >= frozenset(wanted.values()) and found.enabled,
         }
         extra: dict[str, JsonValue] = {"podCidr": found.nodes.get(spec.node_name, ("", ""))[0]}
+        if coming:
+            extra["coming"] = list[JsonValue](sorted(coming))
+            extra["othersAtBoot"] = found.boot >= frozenset(wanted.values()) and found.enabled
         return Observation.present(attributes, extra)
 
     def desired(self, spec: PodNetworkSpec) -> Attributes | None:
@@ -114,6 +117,12 @@ class PodNetworkExecutor(OneByOne[PodNetworkSpec]):
             "masquerade": spec.masquerade,
             "atBoot": True,
         }
+
+    def awaits(self, spec: PodNetworkSpec, observation: Observation) -> frozenset[str]:
+        """A node that is no member yet, or could not become one, has no part of the pods' network."""
+        if observation.attributes.get("missing") != observation.extra.get("coming"):
+            return frozenset()
+        return frozenset({"missing", "atBoot"} if observation.extra.get("othersAtBoot") else {"missing"})
 
     def action(self, spec: PodNetworkSpec, request: ChangeRequest) -> Action:
         script = self._variables(spec) + f"masquerade={'1' if spec.masquerade else ''}\n" + ACT

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.e2e.cluster import supply
+from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Fleet, Host
 
 DATA = ("/var/lib/containerd", "/var/lib/etcd")
@@ -23,6 +24,17 @@ class ClusterHosts(Protocol):
     @property
     def fleet(self) -> Fleet:
         """The fleet that they are in."""
+
+
+class NewCluster(Protocol):
+    """Boots a host for each name of `roles` and describes a cluster of all of them. Nothing is applied yet.
+
+    `artifacts` are those of the session if none are given; `spec` is laid over what the testbed needs.
+    """
+
+    def __call__(
+        self, roles: Mapping[str, str], *, artifacts: Path | None = None, **spec: Any
+    ) -> ClusterProject: ...
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -43,6 +55,27 @@ def cluster_hosts() -> Iterator[ClusterHosts]:
     factory = _Factory()
     yield factory
     factory.fleet.down()
+
+
+@pytest.fixture(scope="module")
+def new_cluster(tmp_path_factory: pytest.TempPathFactory, cluster_hosts: ClusterHosts) -> NewCluster:
+    """A factory of projects on bare hosts of their own."""
+
+    def make(roles: Mapping[str, str], *, artifacts: Path | None = None, **spec: Any) -> ClusterProject:
+        hosts = cluster_hosts(len(roles))
+        root = tmp_path_factory.mktemp("cluster")
+        project = ClusterProject(root, cluster_hosts.fleet, artifacts or supply.artifacts())
+        project.has(zip(roles.items(), hosts, strict=True))
+        project.consist_of(*roles, **spec)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def hosts(project: ClusterProject) -> dict[str, Host]:
+    """The machines of the file's project, by their names."""
+    return project.machines
 
 
 class _Factory:

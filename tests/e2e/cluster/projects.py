@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,31 @@ TESTBED: dict[str, Any] = {
 class ClusterProject(ProjectDirectory):
     """A Cluster document and an inventory of its hosts: names to hosts and roles (blanks between them)."""
 
-    def __init__(self, root: Path, fleet: Fleet, artifacts: Path) -> None:
+    def __init__(self, root: Path, fleet: Fleet, artifacts: Path, *, name: str = NAME) -> None:
+        self.name = name
         self.members: dict[str, tuple[Host, str]] = {}
+        self.machines: dict[str, Host] = {}
+        """Every host that there is for this project, member or not; see `has`."""
+        self._roles: dict[str, str] = {}
         version = {"kubernetes": {"version": "1.20.2"}, "artifacts": str(artifacts)}
         self.spec: dict[str, Any] = version | TESTBED
         super().__init__(root, fleet, ())
+
+    def has(self, machines: Iterable[tuple[tuple[str, str], Host]]) -> None:
+        """There are these: a name, its role, and the host."""
+        for (name, role), host in machines:
+            self.machines[name], self._roles[name] = host, role
+
+    def consist_of(self, *names: str, **spec: Any) -> None:
+        """Write both documents, with these of the machines as members; see `describe`."""
+        self.describe({name: (self.machines[name], self._roles[name]) for name in names}, **spec)
 
     def describe(self, members: Mapping[str, tuple[Host, str]], **spec: Any) -> None:
         """Write both documents; `spec` is laid over what the testbed needs and what was said before."""
         self.members = dict(members)
         self.spec |= spec
         self.inventory()
-        self.write("Cluster", self.spec, name=NAME)
+        self.write("Cluster", self.spec, name=self.name)
 
     def inventory(self, hosts: object = None, **connection: Any) -> None:
         """Write the inventory of the members."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
 
@@ -17,30 +16,17 @@ ROLES = {"cp1": "control-plane", "w1": "worker", "lb1": "load-balancer", "lb2": 
 
 
 @pytest.fixture(scope="module")
-def hosts(cluster_hosts: ClusterHosts) -> dict[str, Host]:
-    return dict(zip(ROLES, cluster_hosts(len(ROLES)), strict=True))
-
-
-@pytest.fixture(scope="module")
-def virtual_ip(hosts: dict[str, Host]) -> str:
-    """A free address in the network of the hosts."""
-    return hosts["cp1"].address.rpartition(".")[0] + ".200"
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory,
-    cluster_hosts: ClusterHosts,
-    hosts: dict[str, Host],
-    artifacts: Path,
-    virtual_ip: str,
-) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
-    made.describe(
-        {name: (hosts[name], role) for name, role in ROLES.items()},
-        endpoint={"host": "k8s.test", "virtualIP": {"address": virtual_ip}},
-    )
+def project(new_cluster: NewCluster) -> ClusterProject:
+    made = new_cluster(ROLES)
+    network = made.machines["cp1"].address.rpartition(".")[0]
+    made.consist_of(*ROLES, endpoint={"host": "k8s.test", "virtualIP": {"address": f"{network}.200"}})
     return made
+
+
+@pytest.fixture(scope="module")
+def virtual_ip(project: ClusterProject) -> str:
+    """A free address in the network of the hosts."""
+    return str(project.spec["endpoint"]["virtualIP"]["address"])
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
-from tests.e2e.cluster.projects import ClusterProject
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.test_endpoint import becomes, through_the_endpoint
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -17,15 +14,12 @@ PLANES = ("cp1", "cp2", "cp3")
 
 
 def test_the_address_moves_when_its_control_plane_loses_power(
-    tmp_path: Path, cluster_hosts: ClusterHosts, artifacts: Path
+    new_cluster: NewCluster,
 ) -> None:
-    hosts = dict(zip(ROLES, cluster_hosts(len(ROLES)), strict=True))
+    project = new_cluster(ROLES)
+    hosts = project.machines
     address = hosts["cp1"].address.rpartition(".")[0] + ".200"
-    project = ClusterProject(tmp_path, cluster_hosts.fleet, artifacts)
-    project.describe(
-        {name: (hosts[name], role) for name, role in ROLES.items()},
-        endpoint={"host": "k8s.test", "port": 8443, "virtualIP": {"address": address}},
-    )
+    project.consist_of(*ROLES, endpoint={"host": "k8s.test", "port": 8443, "virtualIP": {"address": address}})
     project.apply(timeout=700)
     project.await_ready(*ROLES)
     project.assert_empty_plan()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
 from tests.e2e.testbed import Host
 
@@ -19,20 +18,9 @@ BACKUP = {"schedule": "*-*-* 03:00:00", "directory": DIRECTORY, "keep": 2}
 
 
 @pytest.fixture(scope="module")
-def hosts(cluster_hosts: ClusterHosts) -> dict[str, Host]:
-    return dict(zip(("cp1", "w1"), cluster_hosts(2), strict=True))
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory,
-    cluster_hosts: ClusterHosts,
-    hosts: dict[str, Host],
-    artifacts: Path,
-) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("etcd"), cluster_hosts.fleet, artifacts)
-    members = {"cp1": (hosts["cp1"], "control-plane"), "w1": (hosts["w1"], "worker")}
-    made.describe(members, etcd=TESTBED["etcd"] | {"backup": BACKUP})
+def project(new_cluster: NewCluster) -> ClusterProject:
+    roles = {"cp1": "control-plane", "w1": "worker"}
+    made = new_cluster(roles, etcd=TESTBED["etcd"] | {"backup": BACKUP})
     made.apply(timeout=700)
     made.await_ready("cp1", "w1")
     made.assert_empty_plan()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.cluster import pki
-from tests.e2e.cluster.conftest import ClusterHosts
-from tests.e2e.cluster.projects import ClusterProject
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.testbed import Host
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
@@ -27,12 +25,9 @@ def restart_components(host: Host) -> None:
     )
 
 
-def test_expired_certificates_are_renewed(
-    tmp_path: Path, cluster_hosts: ClusterHosts, artifacts: Path
-) -> None:
-    control_plane, worker = hosts = cluster_hosts(2)
-    project = ClusterProject(tmp_path, cluster_hosts.fleet, artifacts)
-    project.describe({"cp1": (hosts[0], "control-plane"), "w1": (worker, "worker")}, nodes=LABELS)
+def test_expired_certificates_are_renewed(new_cluster: NewCluster) -> None:
+    project = new_cluster({"cp1": "control-plane", "w1": "worker"}, nodes=LABELS)
+    control_plane = project.machines["cp1"]
     project.apply(timeout=900)
     project.await_ready("cp1", "w1")
     project.kubectl("create configmap kept --from-literal=a=b")

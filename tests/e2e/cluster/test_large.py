@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
 
@@ -22,20 +20,8 @@ NODES = ("cp1", "cp2", "cp3", "w1")
 
 
 @pytest.fixture(scope="module")
-def hosts(cluster_hosts: ClusterHosts) -> dict[str, Host]:
-    return dict(zip(MEMBERS, cluster_hosts(len(MEMBERS)), strict=True))
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory,
-    cluster_hosts: ClusterHosts,
-    hosts: dict[str, Host],
-    artifacts: Path,
-) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
-    made.describe({name: (hosts[name], role) for name, role in MEMBERS.items()})
-    return made
+def project(new_cluster: NewCluster) -> ClusterProject:
+    return new_cluster(MEMBERS)
 
 
 def test_bare_hosts_become_a_cluster(project: ClusterProject) -> None:

@@ -1,12 +1,10 @@
-"""Control planes that go: a machine that died is replaced, and three become one."""
+"""Control planes that go: machines that died are replaced, and three control planes become one."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
 
@@ -23,27 +21,13 @@ PKI = "/etc/kubernetes/pki/etcd"
 
 
 @pytest.fixture(scope="module")
-def hosts(cluster_hosts: ClusterHosts) -> dict[str, Host]:
-    return dict(zip(ROLES, cluster_hosts(len(ROLES)), strict=True))
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory,
-    cluster_hosts: ClusterHosts,
-    hosts: dict[str, Host],
-    artifacts: Path,
-) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("members"), cluster_hosts.fleet, artifacts)
-    made.describe(chosen(hosts, "cp1", "cp2", "cp3", "w1", "lb1"))
+def project(new_cluster: NewCluster) -> ClusterProject:
+    made = new_cluster(ROLES)
+    made.consist_of("cp1", "cp2", "cp3", "w1", "lb1")
     made.apply(timeout=1000)
     made.await_ready("cp1", "cp2", "cp3", "w1")
     made.assert_empty_plan()
     return made
-
-
-def chosen(hosts: dict[str, Host], *names: str) -> dict[str, tuple[Host, str]]:
-    return {name: (hosts[name], ROLES[name]) for name in names}
 
 
 def members(project: ClusterProject) -> set[str]:
@@ -59,23 +43,23 @@ def test_nothing_may_leave_the_others_without_a_control_plane(
     project: ClusterProject, hosts: dict[str, Host]
 ) -> None:
     before = [host.upper_listing() for host in hosts.values()]
-    project.describe(chosen(hosts, "cp4", "w1", "lb1"))
+    project.consist_of("cp4", "w1", "lb1")
     code, text = project.plan_code("--allow-destroy", "cp*")
     assert code == 1
     assert "without cp1, cp2 and cp3 cluster demo has no control plane" in text
     assert "add cp4 and apply, and take cp1, cp2 and cp3 out afterwards" in text
     assert [host.upper_listing() for host in hosts.values()] == before
-    project.describe(chosen(hosts, "cp1", "cp2", "cp3", "w1", "lb1"))
+    project.consist_of("cp1", "cp2", "cp3", "w1", "lb1")
 
 
 def test_a_dead_control_plane_is_replaced(project: ClusterProject, hosts: dict[str, Host]) -> None:
     hosts["cp3"].crash()
-    project.describe(chosen(hosts, "cp3", "w1", "lb1"))
+    project.consist_of("cp3", "w1", "lb1")
     code, text = project.plan_code("--allow-destroy", "cp*")
     assert code == 1
     assert "without cp1 and cp2 cluster demo has no control plane" in text
 
-    project.describe(chosen(hosts, "cp1", "cp2", "cp4", "w1", "lb1"), lostNodes=["cp3"])
+    project.consist_of("cp1", "cp2", "cp4", "w1", "lb1", lostNodes=["cp3"])
     project.kubectl("wait --for=condition=Ready=Unknown node/cp3 --timeout=180s", timeout=190)
     forgotten = project.run("state", "forget", "--host", "cp3")
     assert forgotten.returncode == 0, forgotten.stdout + forgotten.stderr
@@ -90,7 +74,7 @@ def test_a_dead_control_plane_is_replaced(project: ClusterProject, hosts: dict[s
 
 def test_three_control_planes_become_one(project: ClusterProject, hosts: dict[str, Host]) -> None:
     address = project.serve(2)
-    project.describe(chosen(hosts, "cp1", "w1", "lb1"), lostNodes=[])
+    project.consist_of("cp1", "w1", "lb1", lostNodes=[])
     code, text = project.plan_code("--allow-destroy", "cp*")
     assert code == 2, text
     project.apply("--allow-destroy", "cp*", timeout=1000)

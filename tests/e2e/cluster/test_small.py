@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
 from tests.e2e.traces import written
@@ -28,8 +26,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def hosts(cluster_hosts: ClusterHosts) -> list[Host]:
-    return cluster_hosts(3)
+def project(new_cluster: NewCluster) -> ClusterProject:
+    made = new_cluster({"cp1": "control-plane", "w1": "worker", "w2": "worker"})
+    made.consist_of("cp1", "w1", nodes=LABELS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def hosts(project: ClusterProject) -> list[Host]:
+    return list(project.machines.values())
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +49,6 @@ def added(host: Host, untouched: Untouched) -> set[str]:
     differing = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
     empty = {path for path in differing if path.startswith(EMPTY) and now.get(path, ("",))[0] == "directory"}
     return differing - empty
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, cluster_hosts: ClusterHosts, hosts: list[Host], artifacts: Path
-) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
-    made.describe({"cp1": (hosts[0], "control-plane"), "w1": (hosts[1], "worker")}, nodes=LABELS)
-    return made
 
 
 def test_bare_hosts_become_a_cluster(
@@ -79,7 +75,7 @@ def test_pods_of_both_nodes_are_reached_through_a_service(project: ClusterProjec
 
 
 def test_a_second_worker_joins(project: ClusterProject, hosts: list[Host]) -> None:
-    project.describe(project.members | {"w2": (hosts[2], "worker")})
+    project.consist_of("cp1", "w1", "w2")
     code, text = project.plan_code()
     assert code == 2, text
     # the others learn its name and the way to its pods, and nothing else
@@ -156,7 +152,7 @@ def test_an_edited_manifest_of_the_api_server_is_put_right(
 
 
 def test_a_worker_leaves(project: ClusterProject, hosts: list[Host], untouched: Untouched) -> None:
-    project.describe({name: member for name, member in project.members.items() if name != "w2"})
+    project.consist_of("cp1", "w1")
     assert "refused: pass --allow-destroy w2 to remove it" in project.plan_code()[1]
     project.apply("--allow-destroy", "w2", timeout=400)
     project.await_ready("cp1", "w1")

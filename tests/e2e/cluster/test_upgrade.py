@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.e2e.cluster import stamping
-from tests.e2e.cluster.conftest import ClusterHosts
-from tests.e2e.cluster.projects import TESTBED, ClusterProject
+from tests.e2e.cluster.conftest import NewCluster
+from tests.e2e.cluster.projects import TESTBED
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 MINOR = "v1.21.0"
 
 
-def test_one_minor_version_at_a_time(tmp_path: Path, cluster_hosts: ClusterHosts) -> None:
-    hosts = dict(zip(("cp1", "w1"), cluster_hosts(2), strict=True))
-    project = ClusterProject(tmp_path, cluster_hosts.fleet, stamping.stamped(MINOR))
-    members = {"cp1": (hosts["cp1"], "control-plane"), "w1": (hosts["w1"], "worker")}
-    runtime = TESTBED["containerRuntime"] | {"sandboxImage": "k8s.gcr.io/pause:3.2"}
-    project.describe(members, containerRuntime=runtime, etcd=TESTBED["etcd"] | {"backup": {}})
+def test_one_minor_version_at_a_time(new_cluster: NewCluster) -> None:
+    project = new_cluster(
+        {"cp1": "control-plane", "w1": "worker"},
+        artifacts=stamping.stamped(MINOR),
+        containerRuntime=TESTBED["containerRuntime"] | {"sandboxImage": "k8s.gcr.io/pause:3.2"},
+        etcd=TESTBED["etcd"] | {"backup": {}},
+    )
+    hosts, members = project.machines, project.members
     project.apply(timeout=900)
     project.await_ready("cp1", "w1")
     address = project.serve(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import stamping
-from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -17,15 +17,13 @@ HERE = Path(__file__).parent
 LOG = "/run/client.log"
 
 
-def test_no_request_fails_during_an_upgrade(tmp_path: Path, cluster_hosts: ClusterHosts) -> None:
+def test_no_request_fails_during_an_upgrade(new_cluster: NewCluster) -> None:
     """What is counted: requests from the control plane's host to the service's address, one after the other,
     each a new connection. One that is refused, reset, not answered within 3 s, or answered by a failure has
     failed. Both workers are drained in turn, so that every server moves at least once; as servers go on for
     20 s after they are told to go, a drain implies no failed request."""
-    hosts = cluster_hosts(len(ROLES))
-    members = {name: (host, role) for host, (name, role) in zip(hosts, ROLES.items(), strict=True)}
-    project = ClusterProject(tmp_path, cluster_hosts.fleet, stamping.stamped())
-    project.describe(members)
+    project = new_cluster(ROLES, artifacts=stamping.stamped())
+    cp1 = project.machines["cp1"]
     project.apply(timeout=900)
     project.await_ready(*ROLES)
     project.kubectl("apply -f -", stdin=(HERE / "workload.yaml").read_text())
@@ -34,14 +32,14 @@ def test_no_request_fails_during_an_upgrade(tmp_path: Path, cluster_hosts: Clust
     before = pods(project)
     assert set(before.values()) == {"w1", "w2"}
 
-    hosts[0].run("cat >/run/client.py", stdin=(HERE / "client.py").read_text(), check=True)
+    cp1.run("cat >/run/client.py", stdin=(HERE / "client.py").read_text(), check=True)
     started = f"systemd-run -q --unit client python3 /run/client.py http://{address}/ {LOG}"
-    hosts[0].run(started, check=True)
-    project.describe(members, kubernetes={"version": stamping.NEXT.removeprefix("v")})
+    cp1.run(started, check=True)
+    project.consist_of(*ROLES, kubernetes={"version": stamping.NEXT.removeprefix("v")})
     code, text = project.plan_code()
     assert code == 2, text
     project.apply(timeout=1200)
-    hosts[0].run("systemctl stop client", check=True)
+    cp1.run("systemctl stop client", check=True)
 
     project.await_ready(*ROLES)
     versions = project.kubectl("get nodes -o jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
@@ -49,7 +47,7 @@ def test_no_request_fails_during_an_upgrade(tmp_path: Path, cluster_hosts: Clust
     assert not set(pods(project)) & set(before), "a server has not moved: its node was not drained"
     project.assert_empty_plan()
 
-    lines = (hosts[0].read(LOG) or "").splitlines()
+    lines = (cp1.read(LOG) or "").splitlines()
     failed = [line for line in lines if line.split()[1] != "ok"]
     servers = {line.split()[2] for line in lines if line not in failed}
     moments = [float(line.split()[0]) for line in lines]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,24 @@ class Fleet:
                 host.wait_ready()
         return added
 
+    def reinstall(self, host: Host) -> None:
+        """Put a new machine in the place of a host, and return when it is ready.
+
+        The name and the address stay; the disk, directories of data, network devices, host key and machine-id
+        are new ones. `known_hosts` has the new key, as if somebody had accepted it.
+        """
+        host.netem_clear()
+        host.crash()
+        network.detach(self.name, host.index)
+        network.attach(self.name, host.index)
+        shutil.rmtree(host.directory / "disk")
+        for outside in host.data:
+            shutil.rmtree(outside)
+            outside.mkdir()
+        self._install(host, len(self._hosts), {})
+        host.start()
+        host.wait_ready()
+
     def down(self) -> None:
         """Remove every trace of the fleet. May be called again."""
         registry.dismantle(self.name)
@@ -195,13 +214,17 @@ class Fleet:
         record = {"index": index, "kind": kind, "binds": binds}
         (directory / "host.json").write_text(json.dumps(record))
         host = self._load(directory, record)
-        disk = Disk(directory / "disk", host.lower[-1])
-        host_key = disk.identify(host.name, index, peers, self.key.with_suffix(".pub").read_text())
-        disk.place_all(files)
-        with self.known_hosts.open("a") as known:
-            known.write(f"{host.address},{host.name} {host_key}\n")
+        self._install(host, peers, files)
         network.attach(self.name, index)
         return host
+
+    def _install(self, host: Host, peers: int, files: Mapping[str, str]) -> None:
+        disk = Disk(host.directory / "disk", host.lower[-1])
+        host_key = disk.identify(host.name, host.index, peers, self.key.with_suffix(".pub").read_text())
+        disk.place_all(files)
+        names = f"{host.address},{host.name} "
+        others = [line for line in self.known_hosts.read_text().splitlines() if not line.startswith(names)]
+        self.known_hosts.write_text("\n".join([*others, names + host_key]) + "\n")
 
     def _load(self, directory: Path, record: Mapping[str, Any]) -> Host:
         kind: Kind = record["kind"]

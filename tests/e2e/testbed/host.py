@@ -230,6 +230,12 @@ class Host:
 
     # --- used by the fleet -----------------------------------------------------------------------
 
+    @property
+    def data(self) -> tuple[Path, ...]:
+        """The directories on this machine's disk that the host has instead of a part of its overlay."""
+        found = (bind.removeprefix("--bind=") for bind in self.binds if bind.startswith("--bind="))
+        return tuple(Path(bind.partition(":")[0]) for bind in found)
+
     def reap(self) -> None:
         """Wait for the processes started here, which have been killed."""
         for process in (self._process, self._relay):

@@ -61,6 +61,12 @@ def attach(fleet: str, index: int) -> None:
     )
 
 
+def detach(fleet: str, index: int) -> None:
+    """Unplug one host and remove its namespace, with all routes, devices and rules in it."""
+    ip("-n", namespace_path(fleet).name, "link", "del", f"p{index}")
+    ip("netns", "del", namespace_path(fleet, index).name)
+
+
 def delete(fleet: str) -> None:
     """Remove every namespace of the fleet, and with them their devices."""
     for path in [*Path("/run/netns").glob(f"kubexms-{fleet}-*"), namespace_path(fleet)]:

@@ -80,6 +80,22 @@ def test_a_reinstalled_host_voids_what_state_knew() -> None:
     assert decided(RED_TOY, Observation.absent(), known).reason is Reason.REINSTALLED
 
 
+def test_a_restart_that_is_due_is_not_forgotten_over_another_reason() -> None:
+    """What it restarts for comes with the step, whatever else the plan says of it."""
+    for known, reason in (
+        (entry(RED_TOY, RED, machine_id="another"), Reason.REINSTALLED),
+        (entry(RED_TOY, RED, tainted=True), Reason.INTERRUPTED),
+        (entry(rendered(ToySpec(thing="a", colour="blue")), BLUE), Reason.SPEC_CHANGED),
+    ):
+        change = decided(RED_TOY, BLUE, known, pending_sources=("config",))
+        assert (change.reason, change.triggered_by) == (reason, ("config",))
+
+
+def test_what_cannot_be_seen_is_no_drift() -> None:
+    change = decided(RED_TOY, Observation.unknown("the API is down"), entry(RED_TOY, RED))
+    assert (change.reason, change.unknown) == (Reason.UNOBSERVED, "the API is down")
+
+
 def test_an_open_intent_says_interrupted() -> None:
     intent = Intent.model_validate(
         {"address": "m/t/s@n1", "run": "r", "kind": "toy", "action": "create", "at": "2026-01-01T00:00:00Z"}

@@ -95,7 +95,7 @@ def test_every_reason_and_disruption_has_words() -> None:
     for reason in Reason:
         change = update("a/b/c@n", "file", {"x": 1}, {"x": 2}, reason=reason)
         assert (wording.reason(change) == "") == (
-            reason in {Reason.NEW, Reason.REPLACE_REQUESTED, Reason.DESTROY}
+            reason in {Reason.NEW, Reason.UNOBSERVED, Reason.REPLACE_REQUESTED, Reason.DESTROY}
         )
     for disruption in Disruption:
         change = update("a/b/c@n", "file", {"x": 1}, {"x": 2}, disruption=disruption)

@@ -21,6 +21,10 @@ KUBEADM_LIMIT = 900.0
 _TOKEN = re.compile(r"--token ([a-z0-9]{6}\.[a-z0-9]{16})")
 _HASH = re.compile(r"--discovery-token-ca-cert-hash (sha256:[0-9a-f]{64})")
 _KEY = re.compile(r"(?m)^[0-9a-f]{64}$")
+_ADVICE = re.compile(
+    rb"(?m)^(\[preflight\] If you know what you are doing|To see the stack trace of this error)\b.*\n?"
+)
+"""At the end of kubeadm's errors, after what went wrong."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def enter(context: StepContext, joiner: Joiner) -> Outcome:
             detail=f"Only the first control plane ({first}) begins one. See why it has not.",
         )
     context.progress("no control plane yet: this host begins the cluster (kubeadm init)")
-    return context.exchange(joiner.init())
+    return _scrubbed(context.exchange(joiner.init()), ())
 
 
 def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
@@ -89,7 +93,7 @@ def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
         through(member, Action(gone, timeout=120.0), "take this host's former member out of etcd")
     payloads = {"config": Payload(data=joiner.config.encode(), sensitive=True)} if joiner.plane else {}
     script = scripts.mint(joiner.node, plane=joiner.plane)
-    minted = through(member, Action(script, payloads, timeout=120.0), "mint a token")
+    minted = through(member, Action(script, payloads, timeout=300.0), f"let {joiner.node} in")
     text = minted.stdout.decode("utf-8", "replace")
     token, ca_hash, key = _TOKEN.search(text), _HASH.search(text), _KEY.search(text)
     if token is None or ca_hash is None or (joiner.plane and key is None):
@@ -109,8 +113,8 @@ def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
 
 
 def _scrubbed(outcome: Outcome, secrets: Sequence[str]) -> Outcome:
-    """What kubeadm printed, which is recorded, without what was minted."""
-    out, err = outcome.stdout, outcome.stderr
+    """What kubeadm printed, which is recorded, without what was minted and its advice on its own options."""
+    out, err = outcome.stdout, _ADVICE.sub(b"", outcome.stderr)
     for secret in filter(None, secrets):
         out = out.replace(secret.encode(), b"(hidden)")
         err = err.replace(secret.encode(), b"(hidden)")

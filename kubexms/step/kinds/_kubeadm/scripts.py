@@ -65,6 +65,24 @@ while IFS='|' read -r what token; do
 done
 """
 
+_NOBODY = (
+    ADMIN
+    + r"""
+# the API sees within a minute that the machine that had this name before is gone; kubeadm waits for nothing
+ready='jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+n=0
+while [ "$(admin --request-timeout=10s get node "$node" -o "$ready" 2>/dev/null)" = True ]; do
+  n=$((n + 1))
+  if [ "$n" -gt 60 ]; then
+    echo "a node $node works in this cluster, and it is not the host that joins: give one of them" \
+      "another name, or let the other one leave first" >&2
+    exit 1
+  fi
+  sleep 2
+done
+"""
+)
+
 _RESET = r"""
 own=OWN
 command -v kubeadm >/dev/null || { echo 'kubeadm is not installed on this host' >&2; exit 1; }
@@ -150,10 +168,11 @@ JOIN = "payload config | kubeadm join --config /dev/stdin\n"
 def mint(node: str, *, plane: bool) -> str:
     """On a member: a token that lives for minutes; for a control plane the certificates too.
 
-    One that an earlier join of this node has left, because it was cut off, is of no more use.
+    One that an earlier join of this node has left, because it was cut off, is of no more use. Fails where a
+    node of this name works: it is another machine's.
     """
     description = quote(f"kubexms {node}")
-    script = f"{PATHS}description={description}\n{_FORGET}"
+    script = f"{PATHS}node={quote(node)}\n{_NOBODY}description={description}\n{_FORGET}"
     script += f"kubeadm token create --ttl 15m0s --print-join-command --description {description}\n"
     if plane:
         script += "payload config | kubeadm init phase upload-certs --upload-certs --config /dev/stdin\n"
