@@ -67,3 +67,17 @@ def test_a_dead_worker_is_replaced(project: ClusterProject) -> None:
     project.await_ready("cp1", "w1", "w3")
     project.assert_empty_plan()
     everybody_is_reached(project, "cp1", "w1", "w3")
+
+
+def test_a_new_machine_under_the_name_of_a_worker(
+    project: ClusterProject,
+) -> None:
+    """The API takes its predecessor for ready at first, and kubeadm would not join."""
+    project.fleet.reinstall(project.machines["w3"])
+    code, text = project.plan_code()
+    assert code == 2, text
+    assert "# demo-workers/member/node@w3 will be created\n  # (the host was reinstalled" in text
+    project.apply(timeout=600)
+    project.await_ready("cp1", "w1", "w3")
+    project.assert_empty_plan()
+    everybody_is_reached(project, "cp1", "w1", "w3")
