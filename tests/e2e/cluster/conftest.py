@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests.e2e.cluster import supply
+from tests.e2e.cluster.everything import Before
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Fleet, Host
 
@@ -76,6 +77,12 @@ def new_cluster(tmp_path_factory: pytest.TempPathFactory, cluster_hosts: Cluster
 def hosts(project: ClusterProject) -> dict[str, Host]:
     """The machines of the file's project, by their names."""
     return project.machines
+
+
+@pytest.fixture(scope="module")
+def untouched(hosts: list[Host]) -> Before:
+    """What a file's own list of `hosts` was before anything was done to them."""
+    return Before(hosts)
 
 
 class _Factory:

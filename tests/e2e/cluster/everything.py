@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tests.e2e.testbed import Host
 from tests.e2e.traces import written
 
@@ -61,6 +63,22 @@ def differences(before: Everything, after: Everything) -> str:
         lines += [f"- {about}: {line}" for line in sorted(before[about] - after[about])]
         lines += [f"+ {about}: {line}" for line in sorted(after[about] - before[about])]
     return "\n".join(lines)
+
+
+class Before:
+    """What hosts were before anything was done to them."""
+
+    def __init__(self, hosts: Iterable[Host]) -> None:
+        self._was = {host.name: look(host) for host in hosts}
+
+    def since(self, host: Host) -> str:
+        """What is other now on one of them; see `differences`."""
+        return differences(self._was[host.name], look(host))
+
+    def assert_again(self, hosts: Iterable[Host]) -> None:
+        """Fail the test, with all that is other, unless these are what they were."""
+        left = {host.name: self.since(host) for host in hosts}
+        assert not any(left.values()), "\n".join(f"{name}:\n{what}" for name, what in left.items() if what)
 
 
 def _empty(path: str, told: tuple[str, ...]) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.everything import Before
+from tests.e2e.cluster.lives import Drift, assert_becomes_a_cluster, assert_drift_is_repaired, assert_serves
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.cluster.stamping import stamped
-from tests.e2e.cluster.test_small import LEFT_BY_OTHERS, Untouched, added
 from tests.e2e.testbed import Host
-from tests.e2e.traces import written
 
 KUBERNETES = {"version": "1.20.2", "type": "binary"}
 PKI = "/etc/kubernetes/pki"
@@ -24,23 +24,18 @@ def hosts(cluster_hosts: ClusterHosts) -> list[Host]:
 
 
 @pytest.fixture(scope="module")
-def untouched(hosts: list[Host]) -> Untouched:
-    return {host.name: written(host, LEFT_BY_OTHERS) for host in hosts}
-
-
-@pytest.fixture(scope="module")
 def project(
     tmp_path_factory: pytest.TempPathFactory, cluster_hosts: ClusterHosts, hosts: list[Host], artifacts: Path
 ) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
-    made.describe(
+    project = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
+    project.describe(
         {"cp1": (hosts[0], "control-plane"), "w1": (hosts[1], "worker")},
         kubernetes=KUBERNETES,
         nodes={"w1": {"labels": {"disk": "ssd"}}},
         certificates={"lifetimeDays": 40, "authorityDays": 1000},
-        kubeconfig={"path": str(made.root / "kube/config")},
+        kubeconfig={"path": str(project.root / "kube/config")},
     )
-    return made
+    return project
 
 
 def serial(host: Host, name: str) -> str:
@@ -53,19 +48,9 @@ def started(host: Host, *units: str) -> list[str]:
     return host.run(f"systemctl show -P InvocationID {' '.join(units)}", check=True).stdout.split()
 
 
-def test_bare_hosts_become_a_cluster(
-    project: ClusterProject, hosts: list[Host], untouched: Untouched
-) -> None:
-    before = [host.upper_listing() for host in hosts]
-    code, text = project.plan_code()
-    assert code == 2, text
-    for address in ("demo-pki/authorities/ca@cp1", "demo-workers/member/node@w1"):
-        assert f"# {address} will be created" in text
-    assert [host.upper_listing() for host in hosts] == before, "a plan wrote to a host"
-
-    project.apply(timeout=500)
-    project.await_ready("cp1", "w1")
-    project.assert_empty_plan()
+def test_bare_hosts_become_a_cluster(project: ClusterProject, hosts: list[Host], untouched: Before) -> None:
+    created = ("demo-pki/authorities/ca@cp1", "demo-workers/member/node@w1")
+    assert_becomes_a_cluster(project, hosts, created, ("cp1", "w1"))
     assert not hosts[0].run("ls /etc/kubernetes/manifests").stdout
     assert hosts[0].run(f"openssl x509 -noout -checkend $((999 * 86400)) -in {PKI}/ca.crt").returncode == 0
 
@@ -81,11 +66,7 @@ def test_the_administrator_has_a_kubeconfig(project: ClusterProject, artifacts: 
 
 
 def test_pods_are_reached_through_a_service_and_through_kubelets(project: ClusterProject) -> None:
-    address = project.serve(2)
-    pods = project.pods_of_web()
-    assert set(pods.values()) == {"cp1", "w1"}
-    for pod in pods:
-        assert project.reached_from(pod, address, set(pods)) == set(pods)
+    assert_serves(project, 2, ("cp1", "w1"))
     project.kubectl("-n kube-system rollout status deploy/coredns --timeout=120s", timeout=130)
 
 
@@ -99,8 +80,7 @@ def test_a_second_worker_joins(project: ClusterProject, hosts: list[Host]) -> No
     assert started(hosts[0], *units) == before
 
 
-# which host, what somebody does to it, and the address that must be named
-DRIFT = (
+DRIFT: tuple[Drift, ...] = (
     (0, "sed -i s/privileged=true/privileged=false/ /etc/systemd/system/kube-apiserver.service",
      "demo-control-plane/apiserver/unit@cp1"),
     (0, f"rm {PKI}/scheduler.key", "demo-control-plane/credentials/scheduler@cp1"),
@@ -111,16 +91,7 @@ DRIFT = (
 
 
 def test_drift_is_named_and_repaired(project: ClusterProject, hosts: list[Host]) -> None:
-    for place, breaks, _ in DRIFT:
-        hosts[place].run(breaks, check=True)
-    report = project.run("drift")
-    assert report.returncode == 2, report.stdout + report.stderr
-    for _, _, address in DRIFT:
-        assert address in report.stdout
-    project.apply(timeout=400)
-    project.await_ready("cp1", "w1", "w2")
-    project.assert_empty_plan()
-    assert project.run("drift").stdout == ""
+    assert_drift_is_repaired(project, hosts, DRIFT, ("cp1", "w1", "w2"))
 
 
 def test_a_flag_changes_one_unit(project: ClusterProject, hosts: list[Host]) -> None:
@@ -197,21 +168,16 @@ def test_what_is_fixed_is_refused(project: ClusterProject) -> None:
     project.describe(project.members, kubernetes=right)
 
 
-def test_a_worker_leaves(project: ClusterProject, hosts: list[Host], untouched: Untouched) -> None:
+def test_a_worker_leaves(project: ClusterProject, hosts: list[Host], untouched: Before) -> None:
     project.describe({name: member for name, member in project.members.items() if name != "w2"})
     project.apply("--allow-destroy", "w2", timeout=400)
     project.await_ready("cp1", "w1")
     project.assert_empty_plan()
-    left = added(hosts[2], untouched)
-    assert not left, " ".join(sorted(left))
+    untouched.assert_again(hosts[2:])
 
 
 def test_what_is_destroyed_leaves_nothing(
-    project: ClusterProject, hosts: list[Host], untouched: Untouched
+    project: ClusterProject, hosts: list[Host], untouched: Before
 ) -> None:
     project.destroy(timeout=400)
-    for host in hosts[:2]:
-        left = added(host, untouched)
-        assert not left, " ".join(sorted(left))
-        assert not host.run("iptables-save | grep -e KUBE- -e CNI-").stdout
-        assert not host.run("pgrep -l 'kube|etcd|containerd'").stdout
+    untouched.assert_again(hosts[:2])

@@ -1,4 +1,4 @@
-"""Three control planes without kubeadm behind haproxy: up, a flag rolled, and what is refused."""
+"""Three control planes without kubeadm behind haproxy: up, a flag rolled, what is refused, and down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.cluster.everything import Before
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.cluster.test_binary import KUBERNETES, PKI, serial, started
 from tests.e2e.testbed import Host
@@ -25,12 +26,12 @@ def hosts(cluster_hosts: ClusterHosts) -> list[Host]:
 def project(
     tmp_path_factory: pytest.TempPathFactory, cluster_hosts: ClusterHosts, hosts: list[Host], artifacts: Path
 ) -> ClusterProject:
-    made = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
+    project = ClusterProject(tmp_path_factory.mktemp("cluster"), cluster_hosts.fleet, artifacts)
     members = {name: (host, "control-plane") for name, host in zip(PLANES, hosts, strict=False)}
-    made.describe(
+    project.describe(
         {**members, "w1": (hosts[3], "worker"), "lb": (hosts[4], "load-balancer")}, kubernetes=KUBERNETES
     )
-    return made
+    return project
 
 
 def etcd_members(host: Host) -> dict[str, bool]:
@@ -43,7 +44,9 @@ def etcd_members(host: Host) -> dict[str, bool]:
     return {member["name"]: member["clientURLs"][0] in up for member in members}
 
 
-def test_three_control_planes_from_bare_hosts(project: ClusterProject, hosts: list[Host]) -> None:
+def test_three_control_planes_from_bare_hosts(
+    project: ClusterProject, hosts: list[Host], untouched: Before
+) -> None:
     project.apply(timeout=900)
     project.await_ready(*PLANES, "w1")
     project.assert_empty_plan()
@@ -77,3 +80,12 @@ def test_members_are_fixed(project: ClusterProject) -> None:
     assert code == 1, text
     assert "etcd's members are fixed when a cluster is made" in text
     project.describe(members)
+
+
+def test_what_is_destroyed_leaves_nothing(
+    project: ClusterProject, hosts: list[Host], untouched: Before
+) -> None:
+    # its Deployment changes by itself while the plan and the removal look at it
+    project.kubectl("-n kube-system delete pod -l k8s-app=kube-dns --wait=false")
+    project.destroy(timeout=900)
+    untouched.assert_again(hosts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster.conftest import ClusterHosts
-from tests.e2e.cluster.everything import differences, look
+from tests.e2e.cluster.everything import Before
 from tests.e2e.cluster.projects import ClusterProject
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
@@ -16,7 +16,7 @@ ROLES = {"cp1": "control-plane", "w1": "worker", "lb1": "load-balancer"}
 
 def test_hosts_are_as_they_were(tmp_path: Path, cluster_hosts: ClusterHosts, artifacts: Path) -> None:
     hosts = cluster_hosts(len(ROLES))
-    before = [look(host) for host in hosts]
+    before = Before(hosts)
     project = ClusterProject(tmp_path, cluster_hosts.fleet, artifacts)
     project.describe(
         {name: (host, role) for host, (name, role) in zip(hosts, ROLES.items(), strict=True)},
@@ -28,9 +28,7 @@ def test_hosts_are_as_they_were(tmp_path: Path, cluster_hosts: ClusterHosts, art
     address = project.serve(2)
     pods = project.pods_of_web()
     assert project.reached_from(next(iter(pods)), address, set(pods)) == set(pods)
-    assert "+ services: kubelet.service" in differences(before[1], look(hosts[1]))
+    assert "+ services: kubelet.service" in before.since(hosts[1])
 
     project.destroy(timeout=600)
-    for host, was in zip(hosts, before, strict=True):
-        left = differences(was, look(host))
-        assert not left, f"{host.name}:\n{left}"
+    before.assert_again(hosts)
