@@ -16,6 +16,15 @@ def applied(here: Here) -> Path:
     return here.files / "a"
 
 
+def imported(here: Here, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An image that is managed; returns the file without which containerd does not answer."""
+    programs, up = here.containerd("")
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    up.touch()
+    assert here.apply().statuses == ["ok"]
+    return up
+
+
 def assert_nothing_is_kept(here: Here) -> None:
     assert not list((here.host / "objects").iterdir())
     assert not list((here.host / "steps").iterdir())
@@ -53,10 +62,7 @@ def test_what_is_gone_by_then_needs_no_removal(here: Here) -> None:
 def test_what_could_not_be_seen_by_the_plan_is_removed_once_it_can(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs, up = here.containerd("")
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    up.touch()
-    assert here.apply().statuses == ["ok"]
+    up = imported(here, monkeypatch)
     up.unlink()
     ran = here.apply(destroy=True, meanwhile=up.touch)
     assert ran.statuses == ["ok"], ran.results
@@ -66,10 +72,7 @@ def test_what_could_not_be_seen_by_the_plan_is_removed_once_it_can(
 def test_what_cannot_be_seen_any_more_is_not_removed_blindly(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs, up = here.containerd("")
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    up.touch()
-    assert here.apply().statuses == ["ok"]
+    up = imported(here, monkeypatch)
     ran = here.apply(destroy=True, meanwhile=up.unlink)
     [result] = ran.results.values()
     assert result.status.value == "failed"
