@@ -131,6 +131,7 @@ def test_no_second_authority_while_a_holder_is_silent(fleet: Fleet, project: Pro
     assert f"no holder can give the certificate authority {PKI}/ca" in text
     assert one.run(f"ls {PKI}").stdout == ""
     two.start()
+    two.wait_ready()
     project.apply()
     project.assert_empty_plan()
     _, text = project.plan_code()
