@@ -13,8 +13,8 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from kubexms.errors import StateError
-from kubexms.state.reading import BUSY_SECONDS, check_version, trouble, values_of
 from kubexms.state.schema import META, Migration, metadata, migrate
+from kubexms.state.statefile import BUSY_SECONDS, check_version, trouble, values_of
 
 
 def open_engine(path: Path, *, pooled: bool = True) -> Engine:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kubexms.state.codec import model_of, text_of
 from kubexms.state.model import STATE_VERSION, RunRecord, StepRecord
-from kubexms.state.reading import trouble, values_of
+from kubexms.state.statefile import trouble, values_of
 
 KEPT = 200
 """Drift runs that are kept."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from kubexms.errors import StateError, StateVersionError
+from kubexms.errors import StateError
 from kubexms.spec.base import FrozenModel
 from kubexms.state.codec import model_of
 from kubexms.state.model import (
@@ -29,15 +29,12 @@ from kubexms.state.model import (
     StepRecord,
     StepState,
 )
+from kubexms.state.statefile import BUSY_SECONDS, check_version, trouble, values_of
 
 if TYPE_CHECKING:
     from kubexms.state.schema import Migration
 
 M = TypeVar("M", bound=FrozenModel)
-
-BUSY_SECONDS = 30.0
-"""How long a statement waits for another process that holds the file."""
-
 
 @contextmanager
 def reading(
@@ -82,45 +79,6 @@ def _unmerged(path: Path) -> bool:
         return path.with_name(path.name + "-wal").stat().st_size > 0
     except OSError:
         return False
-
-
-def values_of(connection: sqlite3.Connection, path: Path) -> Mapping[str, str]:
-    """The table `meta`. Raises `StateError` where it is missing: the file was cut short or is another's."""
-    try:
-        found = dict(connection.execute("SELECT name, value FROM meta"))
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        found = {}
-    if not found.keys() >= {"version", "lineage", "serial", "key"}:
-        raise damaged(path, "it holds no state")
-    return found
-
-
-def damaged(path: Path, said: str) -> StateError:
-    """What to do about a file that cannot be read."""
-    return StateError(
-        f"the state {path} is damaged: {said}",
-        detail=f"Nothing was overwritten. The last copies are in {path.parent / 'backups'}: "
-        "put the newest good one in its place.",
-    )
-
-
-def trouble(path: Path, error: sqlite3.Error | OSError) -> StateError:
-    """What the database says, turned into what a user can act on."""
-    said = str(error) if isinstance(error, sqlite3.Error) else str(error.strerror)
-    if "not a database" in said or "malformed" in said:
-        return damaged(path, said)
-    return StateError(f"cannot use the state {path}: {said}", detail="Is the disk full, or read-only?")
-
-
-def check_version(path: Path, version: int) -> None:
-    """Raises `StateVersionError` for a file that a newer kubexms wrote."""
-    if version > STATE_VERSION:
-        raise StateVersionError(
-            f"the state {path} has version {version}, and this kubexms knows versions up to {STATE_VERSION}",
-            detail="It was written by a newer kubexms: use that one. Nothing was changed.",
-        )
 
 
 @dataclass(frozen=True, slots=True)

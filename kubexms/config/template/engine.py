@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from jinja2 import Template, nodes
 from jinja2.parser import Parser
 
 from kubexms.config.template import limits
 from kubexms.config.template.environment import TemplateEnvironment, roots
-from kubexms.config.template.failure import Location, failure
+from kubexms.config.template.failure import Locate, Location, failure
 from kubexms.config.template.files import BaseDirectory
 from kubexms.config.template.plain import to_json_data
 from kubexms.config.template.static import foresee, needed
 from kubexms.config.template.tracked import Trace, UnknownAccess
 from kubexms.config.template.values import RenderedValue
-from kubexms.diagnostics import SourceRange
 from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _RESULT = "kx_result"
 _CACHE = 4096
-
-
-Locate: TypeAlias = Callable[[tuple[str | int, ...], int], SourceRange | None]
-"""Where the value at a path was written; the number is the line (from 1) in a text of several lines."""
 
 
 def has_template(value: Json) -> bool:

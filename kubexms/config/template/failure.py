@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
@@ -14,10 +15,10 @@ from kubexms.config.suggest import did_you_mean
 from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.errors import TemplateError
 
-if TYPE_CHECKING:
-    from kubexms.config.template.engine import Locate
-
 _UNDEFINED = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)' is undefined")
+
+Locate: TypeAlias = Callable[[tuple[str | int, ...], int], SourceRange | None]
+"""Where the value at a path was written; the number is the line (from 1) in a text of several lines."""
 
 
 @dataclass(frozen=True, slots=True)
