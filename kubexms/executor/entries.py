@@ -58,7 +58,7 @@ def resolved_entry(entry: StepState, intent: Intent | None, observation: Observa
     If the host is not as it was before that run, the run did it: its prior is kept, so that what
     kubexms made is not taken for what was there before.
     """
-    if intent is None or entry.touched:
+    if intent is None or entry.touched or intent.object_id != entry.object_id:
         return entry
     prior = intent.prior
     same = prior is not None and prior.presence == observation.presence

@@ -62,7 +62,7 @@ class Recorder:
         entry, open_intent = attempt.valid_entry(), planned.intent
         if entry is not None and entry.touched:
             prior = entry.prior
-        elif open_intent is not None and open_intent.prior is not None:
+        elif open_intent is not None and open_intent.prior and open_intent.object_id == rendered.object_id:
             prior = open_intent.prior
         else:
             prior = plain_prior(before, rendered)

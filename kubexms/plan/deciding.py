@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.decide import Evidence, decide, summary_of
 from kubexms.plan.flow import explicit, outputs_of, runs_users_shell, same_object
-from kubexms.plan.former import former_of, with_own_prior
+from kubexms.plan.former import former_of
 from kubexms.plan.inputs import input_digests
 from kubexms.plan.model import PlanOptions
 from kubexms.plan.questions import Seen
@@ -68,7 +68,7 @@ class Decider:
             if seen.guard is GuardMode.UNAVAILABLE:
                 notes = ("its check ran unguarded: the host offers no read-only guard to this user",)
         notes += observation.notes
-        entry = with_own_prior(work.entries.get(address), instance, work.siblings, work.entries.values())
+        entry = work.entries.get(address)
         reads = instance.reads | instance.rendered.reads
         inputs = input_digests(reads, scope, self._conceal)
         pending = tuple(

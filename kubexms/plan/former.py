@@ -36,28 +36,6 @@ def former_of(
     return former if former.rendered.executor.undo(former.rendered.spec, prior) is not None else None
 
 
-def with_own_prior(
-    entry: StepState | None, now: Instance, siblings: Iterable[Instance], entries: Iterable[StepState]
-) -> StepState | None:
-    """The step's entry with what was there before of the object that the step is about now.
-
-    Steps may pass their objects on to each other (two files that swap their paths): what was there before
-    belongs to the object, and its backup does, too.
-    """
-    rendered = now.rendered
-    if entry is None or not entry.object_id or rendered.unknown_identity is not None:
-        return entry
-    if not rendered.executor.parts or entry.object_id == rendered.object_id:
-        return entry
-    others = (other.rendered for other in siblings if other.rendered.unknown_identity is None)
-    if not any(other.object_id == entry.object_id for other in others):
-        return entry
-    for other in entries:
-        if other.object_id == rendered.object_id and other.kind == entry.kind:
-            return entry.model_copy(update={"prior": other.prior, "touched": other.touched})
-    return entry.model_copy(update={"prior": None, "touched": False})
-
-
 def about_another(entry: StepState, rendered: Rendered) -> bool:
     """Whether an entry tells of another object than the step's, of a kind that leaves that one alone.
 

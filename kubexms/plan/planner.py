@@ -28,6 +28,7 @@ from kubexms.plan.observe import Connector, HostAnswer, observe_all
 from kubexms.plan.odds import at_odds
 from kubexms.plan.order import phases_before
 from kubexms.plan.outputs import Outputs, declared_outputs
+from kubexms.plan.passing import passed_on
 from kubexms.plan.questions import Questioner, Questions
 from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
 from kubexms.plan.removals import removals
@@ -156,7 +157,7 @@ class Planner:
         for host, removed in hosts:
             own = {entry.address: entry for entry in entries.get(host.name, [])}
             intents = {a: i for a, i in self._snapshot.intents.items() if a.rpartition("@")[2] == host.name}
-            works[host.name] = HostWork(host, own, intents, removed=removed)
+            works[host.name] = HostWork(host, own, intents, removed=removed, stated=own)
             works[host.name].orphans = {a: orphan(i) for a, i in intents.items() if a not in own}
             works[host.name].outputs = {
                 address.rpartition("@")[0]: dict(entry.outputs)
@@ -198,24 +199,47 @@ class Planner:
             hosts.append(Host.model_validate({"name": name, "connection": connection}))
         return hosts
 
+    def _pass_on(self, work: HostWork) -> None:
+        """Entries follow their objects; drift is about what was applied, and where."""
+        if work.removed or self._options.operation != "apply":
+            return
+        own = dict(work.stated)
+        begun = {a: orphan(i) for a, i in work.intents.items() if a not in own}
+        work.passed = passed_on({**begun, **own}, work.siblings, work.left_out)
+        about = {str(item.address): item.rendered for item in work.siblings}
+        for address, entry in begun.items():  # what was begun under a step that is about another object now
+            now = about.get(address)
+            if now is not None and now.unknown_identity is None and now.object_id != entry.object_id:
+                own[address] = entry
+        own |= {address: entry for address, entry in work.passed.items() if entry is not None}
+        gone = {address for address, entry in work.passed.items() if entry is None}
+        entries = (entry for address, entry in own.items() if address not in gone)
+        work.entries = {entry.address: entry for entry in sorted(entries, key=lambda item: item.order)}
+        work.orphans = {a: e for a, e in begun.items() if a not in work.entries}
+
     # asking -------------------------------------------------------------------------------
     def _expand(self, work: HostWork) -> list[Instance]:
         """The host's instances with the facts known so far; what is unselected is not asked."""
         if work.removed or self._destroy:
             return []
         found: list[Instance] = []
+        left_out: set[str] = set()
         known = self._outputs(work.name)
         for placement in self._expander.placements(work.host):
             result = self._expander.expand(
                 placement,
                 lambda module, each: self.scopes.scope(module, work.name, outputs=known, each=each),
             )
-            if not isinstance(result, Unselected):
+            if isinstance(result, Unselected):
+                left_out.add(result.path)
+            else:
                 found += result
+        work.left_out = left_out
         return [bound.instance for bound in self._binder.bind(found)]
 
     def _first_questions(self, work: HostWork) -> Questions:
         work.siblings = self._expand(work)
+        self._pass_on(work)
         present = {str(instance.address) for instance in work.siblings}
         asked = list(work.siblings)
         for address, entry in work.recorded.items():
@@ -238,6 +262,7 @@ class Planner:
             return None
         before = {str(instance.address): instance for instance in work.siblings}
         work.siblings = self._expand(work)
+        self._pass_on(work)
         changed = [
             instance
             for instance in work.siblings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubexms.plan.model import Change
@@ -50,6 +51,12 @@ class HostWork:
     steps: dict[str, PlannedStep] = field(default_factory=dict)
     orphans: dict[str, StepState] = field(default_factory=dict)
     """Steps that were begun and never recorded: what is known of them is their intent."""
+    left_out: set[str] = field(default_factory=set)
+    """Paths of steps that are in the documents for this host and are not to be there, or nobody knows yet."""
+    stated: Mapping[str, StepState] = field(default_factory=dict)
+    """The state's entries as they are."""
+    passed: dict[str, StepState | None] = field(default_factory=dict)
+    """Entries that `entries` has otherwise than the state, because steps pass their objects on."""
     settled: set[str] = field(default_factory=set)
     """Recorded addresses about which is asked exactly as they were last applied, and in no other way."""
     unaskable: dict[str, str] = field(default_factory=dict)

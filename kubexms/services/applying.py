@@ -151,6 +151,7 @@ def _execute(
     adopted = adoptions(planned, selected, run=run_id, first_order=first)
     if planned.previous:
         writer.move([(old, new) for new, old in planned.previous.items()])
+    _pass_on(writer, planned)
     hosts = [state for state in host_states(planned, now) if planned.snapshot.hosts.get(state.name) != state]
     writer.put_hosts(hosts)
     _resolve(writer, planned, adopted)
@@ -188,6 +189,13 @@ def _execute(
     finish(project, plan=plan, writer=writer, record=record, outcome=outcome)
     listener(RunFinished(outcome))
     return ApplyOutcome(plan, outcome)
+
+
+def _pass_on(writer: StateWriter, planned: Planned) -> None:
+    """What is known of objects stands under the steps that are about them now, before any of these begins."""
+    passed = {a: entry for work in planned.hosts.values() if work.usable for a, entry in work.passed.items()}
+    writer.put_steps([entry for entry in passed.values() if entry is not None])
+    writer.remove_steps([address for address, entry in passed.items() if entry is None])
 
 
 def _resolve(writer: StateWriter, planned: Planned, adopted: list[StepState]) -> None:
