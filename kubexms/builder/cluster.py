@@ -18,7 +18,7 @@ from kubexms.builder.snapshots import backup_tasks, client_tasks, restore_tasks
 from kubexms.builder.steps import module
 from kubexms.builder.system import system_tasks
 from kubexms.config.documents import Building
-from kubexms.spec.pipeline import ModuleSpec, PipelineSpec, Strategy, TaskSpec
+from kubexms.spec.pipeline import Dependency, ModuleSpec, PipelineSpec, Strategy, TaskSpec, WaitScope
 
 STRATEGIES = {
     "control-plane": Strategy(max_parallel=1, require_all=True),
@@ -29,6 +29,7 @@ STRATEGIES = {
 
 AFTER = {
     "pki": ("os",),
+    "images": ("runtime",),
     "endpoint": ("os",),
     "backup": ("runtime",),
     "restore": ("runtime", "backup"),
@@ -36,6 +37,9 @@ AFTER = {
     "control-plane": ("runtime", "images", "pki", "endpoint", "backup", "restore", "etcd"),
 }
 """What waits for something else than the module before it: the load balancer need not wait for containerd."""
+
+OWN = {"images": ("runtime",), "control-plane": ("runtime", "images")}
+"""Of these, what a host waits for only on itself: the first member need not wait for all images."""
 
 
 def build_cluster(building: Building) -> PipelineSpec:
@@ -73,9 +77,16 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
             plan.module(part),
             description,
             tasks,
-            after=[plan.module(name) for name in AFTER[part] if parts[name][1]] if part in AFTER else None,
+            after=[_wait(plan, part, name) for name in AFTER[part] if parts[name][1]]
+            if part in AFTER
+            else None,
             strategy=STRATEGIES.get(part),
         )
         for part, (description, tasks) in parts.items()
         if tasks
     )
+
+
+def _wait(plan: ClusterPlan, part: str, other: str) -> str | Dependency:
+    name = plan.module(other)
+    return Dependency(module=name, scope=WaitScope.HOST) if other in OWN.get(part, ()) else name

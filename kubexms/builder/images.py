@@ -6,7 +6,7 @@ from kubexms.builder.artifacts import KUBERNETES_IMAGES
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import Template, step, task
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
-from kubexms.spec.pipeline import TaskSpec
+from kubexms.spec.pipeline import Strategy, TaskSpec
 
 
 def image_tasks(plan: ClusterPlan) -> list[TaskSpec]:
@@ -36,8 +36,15 @@ def _import(name: str, role: str, plan: ClusterPlan, *, control_plane: bool) -> 
     if not found:
         return None
     fields = {field: Template(f"{{{{ each.value.{field} }}}}") for field in ("digest", "archive", "sha256")}
+    # the host that begins the cluster gets its images first, while the others wait anyway
+    first = (
+        Strategy(max_parallel=(1, "100%"))
+        if control_plane and len(plan.topology.control_planes) > 1
+        else None
+    )
     return task(
         name,
         [role],
         [step("image", "containerdImage", for_each=found, ref=Template("{{ each.key }}"), **fields)],
+        strategy=first,
     )

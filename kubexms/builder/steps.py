@@ -63,10 +63,10 @@ def module(
     description: str,
     tasks: Sequence[TaskSpec],
     *,
-    after: Sequence[str] | None = None,
+    after: Sequence[str | Dependency] | None = None,
     strategy: Strategy | None = None,
 ) -> ModuleSpec:
-    """A module; `after` names the modules that it waits for, instead of the one before."""
+    """A module; `after` is what it waits for instead of the module before, a name on all hosts."""
     return ModuleSpec(
         name=name,
         description=description,
