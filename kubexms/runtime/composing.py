@@ -28,15 +28,18 @@ def envelope(text: str) -> bytes:
     return b"%d\n%s" % (len(data), data)
 
 
+_WHO = 'while read -r kx_f kx_rest kx_uid kx_line; do [ "$kx_f" != Uid: ] || break; done </proc/self/status'
+"""kx_uid becomes the effective user's id, without a process more."""
+
+
 def preamble(marker: str, *, nested: bool) -> list[str]:
     """The functions that every fragment needs; `nested` adds what inner shells are given."""
-    lines = [f"kx_m={marker} kx_bare= kx_phase= kx_uid=", f"kx_emit={quote(shell_source('emit.sh'))}"]
+    lines = [f"kx_m={marker} kx_bare= kx_phase=", _WHO, f"kx_emit={quote(shell_source('emit.sh'))}"]
     shared = shell_source("shared.sh") + (shell_source("guard.sh") if nested else "")
     if nested:
         lines += [
             f"kx_shared={quote(shared)}",
             "kx_quoted=" + quote("kx_emit=" + quote(shell_source("emit.sh"))),
-            "kx_uid=$(id -u)",
             'eval "$kx_shared"',
         ]
     else:

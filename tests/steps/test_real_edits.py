@@ -100,6 +100,30 @@ class TestLine:
         first.undo(one, prior_one)
         assert path.read_text() == TEXT
 
+    def test_lines_that_look_alike_are_told_apart_in_one_look(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        there = ["", "b", "a:b", "1:b", "a*", "[ab]", "a\\b", "-n", " a", "a ", "$(a)", "a", "é", "#a=9"]
+        path.write_text("\n".join([*there, "", "a", "a", "last"]))
+        missing = ["a.", "c", ":b", "b:", "*", "\\", "\\b", "ab", "b\\", "?"]
+        specs = [
+            LineSpec(path=str(place), line=line, state=state)
+            for state in ("present", "absent")
+            for line in (*there, *missing, "last")
+            for place in (path, tmp_path / "nothing", tmp_path)
+        ]
+        seen = host.observe_all(specs)
+        assert seen == [host.observe(spec) for spec in specs]
+        counts = {"": 2, "a": 3}
+        for spec, observation in zip(specs, seen, strict=True):
+            assert spec.line is not None
+            if spec.path == str(tmp_path):
+                assert observation.presence is Presence.UNKNOWN
+            elif spec.path == str(path) and spec.line not in missing:
+                times = counts.get(spec.line, 1) if spec.state == "absent" else 1
+                assert observation.attributes["line"] == "\n".join([spec.line] * times)
+            else:
+                assert observation.presence is Presence.ABSENT
+
     def test_missing_files_and_links(self, shell: str, tmp_path: Path) -> None:
         host, path = self.host(shell, tmp_path)
         assert "create: true" in host.fails(LineSpec(path=str(tmp_path / "new"), line="x"))

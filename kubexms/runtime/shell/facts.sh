@@ -8,10 +8,16 @@ for kx_f in dash bash busybox; do
     if [ "/proc/$$/exe" -ef "/bin/$kx_f" ] || [ "/proc/$$/exe" -ef "/usr/bin/$kx_f" ]; then kx_shell=$kx_f; fi
 done
 kx_put shell "$kx_shell"
-set -- $(uname -srm)
-kx_put kernel_name "$1"
-kx_put kernel "$2"
-kx_put machine "$3"
+if [ -r /proc/sys/kernel/arch ]; then
+    read -r kx_line </proc/sys/kernel/arch
+else
+    kx_line=$(uname -m)
+fi
+kx_put machine "$kx_line"
+read -r kx_line </proc/sys/kernel/ostype
+kx_put kernel_name "$kx_line"
+read -r kx_line </proc/sys/kernel/osrelease
+kx_put kernel "$kx_line"
 for kx_f in /etc/os-release /usr/lib/os-release; do
     [ -r "$kx_f" ] || continue
     while IFS= read -r kx_line || [ -n "$kx_line" ]; do
@@ -101,11 +107,13 @@ for kx_f in apt-get dnf yum apk zypper pacman rpm dpkg unshare setpriv flock bas
     if command -v "$kx_f" >/dev/null 2>&1; then kx_tools="$kx_tools $kx_f"; else kx_tools="$kx_tools !$kx_f"; fi
 done
 kx_put tools "$kx_tools"
-set -- $(id)
-kx_line=${1#uid=}
-kx_put uid "${kx_line%%(*}"
-kx_line=${kx_line#*(}
-kx_put user "${kx_line%)}"
+kx_put uid "$kx_uid"
+kx_line=
+[ "$kx_uid" != 0 ] || ! [ -r /etc/passwd ] || read -r kx_line </etc/passwd
+case $kx_line in
+*:*:0:*) kx_put user "${kx_line%%:*}" ;;
+*) kx_put user "$(id -un)" ;;
+esac
 kx_put home "$HOME"
 kx_put time "$(date +%s)"
 emit 0 "$kx_out"

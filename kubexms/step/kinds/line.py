@@ -60,10 +60,12 @@ class LineSpec(StepArgs):
         return self
 
 
+# exact PATH LINE...: $found is a newline and what is in the file of these lines, whole, in one look.
+# copies FOUND LINE: $m is the line as often as it is there.
+# ask PATH LINE REGEXP, which of the two is given, EVERY match rather than the last, FOUND.
 _ASK = (
     READ_FILE
     + """\
-exact() { printf '%s\\n' "$1" | grep -nxF -f - -- "$2" 2>/dev/null; }
 match() { printf '%s\\n' "$1" | grep -nE -f - -- "$2" 2>/dev/null; }
 texts() {
     IFS=$nl
@@ -71,19 +73,40 @@ texts() {
     for l in $1; do printf '%s\\n' "${l#*:}"; done
     IFS=' '
 }
+exact() {
+    found=
+    if [ -f "$1" ] && [ -r "$1" ]; then
+        found=$(f=$1; shift; printf '%s\\n' "$@" | grep -xF -f - -- "$f" 2>/dev/null; echo .)
+    fi
+    found=$nl${found%.}
+}
+copies() {
+    m= rest=$1
+    while :; do
+        case $rest in *"$nl$2$nl"*) ;; *) break ;; esac
+        m=$m$nl$2
+        rest=$nl${rest#*"$nl$2$nl"}
+    done
+    m=${m#"$nl"}
+}
 ask() {
     readable "$1" || return
     m=
     [ -z "$4" ] || m=$(match "$3" "$1")
-    [ -n "$m" ] || [ -z "$5" ] || m=$(exact "$2" "$1")
-    if [ -z "$m" ]; then
-        emit 1 ''
-    elif [ -n "$6" ]; then
+    if [ -n "$m" ] && [ -n "$6" ]; then
         m=$(texts "$m"; echo .)
         emit 0 "${m%"$nl".}"
-    else
+    elif [ -n "$m" ]; then
         m=${m##*"$nl"}
         emit 0 "${m#*:}"
+    else
+        case $5$7 in
+        y*"$nl$2$nl"*)
+            m=$2
+            [ -z "$6" ] || copies "$7" "$2"
+            emit 0 "$m" ;;
+        *) emit 1 '' ;;
+        esac
     fi
 }
 """
@@ -122,10 +145,18 @@ class LineExecutor(StepExecutor[LineSpec]):
         if not specs:
             return ()
         lines = [_ASK]
+        whole: dict[str, list[str]] = {}
+        for spec in specs:
+            if spec.line is not None:
+                whole.setdefault(spec.path, []).append(spec.line)
+        names = {path: f"found{number}" for number, path in enumerate(whole)}
+        for path, texts in whole.items():
+            lines.append(f"exact {words([path, *texts])}; {names[path]}=$found")
         for spec in specs:
             flags = ["y" if value is not None else "" for value in (spec.regexp, spec.line)]
             every = "y" if spec.state == "absent" else ""
-            lines.append(f"ask {words([spec.path, spec.line or '', spec.regexp or '', *flags, every])}")
+            row = words([spec.path, spec.line or "", spec.regexp or "", *flags, every])
+            lines.append(f'ask {row} "${names.get(spec.path, "nl")}"')
         fragment = Fragment("\n".join(lines) + "\n", records=len(specs), timeout=30.0 + len(specs))
         return (Probe(fragment, tuple(range(len(specs)))),)
 
