@@ -27,6 +27,8 @@ JSON: st.SearchStrategy[Json] = st.recursive(
 VARS = st.dictionaries(NAMES, JSON, max_size=3)
 POSITIVE = st.floats(min_value=0.01, max_value=1e6)
 OPTIONAL_TEXT = st.none() | TEXT
+PLAIN = TEXT.filter(lambda text: "{{" not in text and "{%" not in text)
+"""What a connection may hold."""
 
 
 def unique(
@@ -139,17 +141,17 @@ PIPELINES = st.builds(
 CONNECTIONS = st.builds(
     inventory.ConnectionSpec,
     type=st.none() | st.sampled_from(["ssh", "local"]),
-    address=OPTIONAL_TEXT,
+    address=st.none() | PLAIN,
     port=st.none() | st.integers(1, 65535),
-    user=OPTIONAL_TEXT,
-    identity_files=st.lists(TEXT, max_size=2).map(tuple),
+    user=st.none() | PLAIN,
+    identity_files=st.lists(PLAIN, max_size=2).map(tuple),
     password=st.none() | SECRETS,
-    proxy_jump=st.none() | st.lists(TEXT, max_size=2).map(tuple),
+    proxy_jump=st.none() | st.lists(PLAIN, max_size=2).map(tuple),
     host_keys=st.none() | st.sampled_from(["verify", "accept-new", "off"]),
     connect_timeout=st.none() | POSITIVE,
     become=st.none()
     | st.builds(
-        inventory.Become, method=st.sampled_from(["none", "sudo"]), user=TEXT, password=st.none() | SECRETS
+        inventory.Become, method=st.sampled_from(["none", "sudo"]), user=PLAIN, password=st.none() | SECRETS
     ),
 )
 MAINTENANCE = st.builds(
