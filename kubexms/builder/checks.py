@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
 from kubexms.builder.binary.checks import binary_problems
+from kubexms.builder.certificates import lifetime_problems
 from kubexms.builder.endpointchecks import endpoint_problems
 from kubexms.builder.hostchecks import host_problems
 from kubexms.builder.networkchecks import network_problems
@@ -35,6 +36,7 @@ def checked(building: Building) -> ClusterPlan | None:
     problems.extend(endpoint_problems(building, spec, topology))
     problems.extend(network_problems(building, spec, topology))
     problems.extend(binary_problems(building, spec))
+    problems.extend(lifetime_problems(building, spec, version))
     problems.extend(_nodes(building, spec, topology))
     problems.extend(_snapshot(building, spec))
     artifacts = read_artifacts(building, spec, version)

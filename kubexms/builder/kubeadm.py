@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kubexms.builder.certificates import validity_periods
 from kubexms.builder.steps import NODE_ADDRESS, NODE_NAME
 from kubexms.builder.topology import API_PORT, Endpoint
 from kubexms.builder.versions import Version
@@ -93,7 +94,8 @@ def _cluster(name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint)
     }
     if kubernetes.image_repository is not None:
         document["imageRepository"] = kubernetes.image_repository
-    if version.kubeadm_api == "v1beta4":
+    document |= validity_periods(spec, version)
+    if version.kubeadm_api == LISTED_ARGUMENTS:
         if not spec.dns.enabled:
             document["dns"] = {"disabled": True}
         if not spec.kube_proxy.enabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubexms.builder.certificates import authorities_made, validity_periods
 from kubexms.builder.kubeadm import init_configuration, join_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import SNAPSHOT
@@ -34,10 +35,13 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
     manifests = step("manifests", "controlPlaneManifest", config=_config(plan))
     days = plan.spec.certificates.renew_before_days
-    certificates = step("certificates", "certificate", renew_before_days=days)
+    lifetimes = _config(plan) if validity_periods(plan.spec, plan.version) else None
+    certificates = step("certificates", "certificate", renew_before_days=days, config=lifetimes)
+    makes = authorities_made(plan.spec, plan.version) is not None
+    tools = [step("openssl", "package", packages=["openssl"])] if makes else []
     tasks = [
         *_lost(plan),
-        task("member", [CONTROL_PLANE], [_member(plan, CONTROL_PLANE), _running()]),
+        task("member", [CONTROL_PLANE], [*tools, _member(plan, CONTROL_PLANE), _running()]),
         task("components", [CONTROL_PLANE], [manifests, certificates]),
     ]
     if plan.spec.kubeconfig is not None:
@@ -109,6 +113,7 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         config=_config(plan) if control_plane else None,
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,
+        authority_days=authorities_made(plan.spec, plan.version) if control_plane else None,
         before_upgrade=SNAPSHOT if control_plane and plan.spec.etcd.backup is not None else None,
     )
 

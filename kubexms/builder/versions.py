@@ -57,6 +57,11 @@ class Version:
         return _since(_API, self.release)
 
     @property
+    def sets_lifetimes(self) -> bool:
+        """Whether kubeadm can be told how long certificates and authorities last."""
+        return self.kubeadm_api == "v1beta4"
+
+    @property
     def cri_socket(self) -> str:
         """containerd's socket as kubeadm wants it written."""
         return f"unix://{_SOCKET}" if self.release >= _SOCKET_URLS else _SOCKET

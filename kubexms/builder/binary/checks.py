@@ -32,15 +32,8 @@ _KNOWN: Mapping[tuple[str, ...], frozenset[str]] = {
 
 
 def binary_problems(building: Building, spec: ClusterSpec) -> Iterator[Diagnostic]:
-    """All of them; nothing for clusters that kubeadm makes but what only this type has."""
+    """All of them; nothing for clusters that kubeadm makes."""
     if spec.kubernetes.type != "binary":
-        for name in ("authority_days", "lifetime_days"):
-            if name in spec.certificates.model_fields_set:
-                alias = _alias(spec.certificates, name)
-                yield wrong(
-                    building, ("spec", "certificates", alias), f"certificates.{alias} needs {BINARY}",
-                    "kubeadm decides how long its certificates last.", key=True,
-                )  # fmt: skip
         return
     yield from _unknown(building, spec)
     if spec.artifacts is None or spec.kubernetes.source == "packages":

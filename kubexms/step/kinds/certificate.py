@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
-from kubexms.runtime.protocol import Action, Outcome, Record
+from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.documents import holds
 from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 
 NO_CLUSTER = 3
+_ENDS = (
+    "the certificate authority {name} ends on {end}, and what it has signed with it. Nothing here replaces "
+    "it: do that by hand before (kubernetes.io, Manual Rotation of CA Certificates)"
+)
 
 
 class CertificateSpec(StepArgs):
@@ -22,12 +27,21 @@ class CertificateSpec(StepArgs):
 
     Those that end within `renewBeforeDays` (by the host's clock) are renewed by kubeadm, and what uses them
     is restarted, on one control plane at a time. A certificate that was renewed and is not served yet
-    (somebody forgot the restart) counts as well. Certificate authorities are left alone: where one ends
-    so soon, the plan says so.
+    (somebody forgot the restart) counts as well. Certificate authorities are left alone: half a year before
+    one ends, plans say so.
     """
 
     renew_before_days: int = Field(default=30, ge=1, le=300)
     """Renew what ends within so many days. kubeadm's certificates last 365."""
+    config: str = ""
+    """kubeadm's configuration, as in `kubeadmNode`, where new certificates are to last as it says
+    (`certificateValidityPeriod`, from Kubernetes 1.31 on). Without it, as when the cluster was made."""
+
+    @model_validator(mode="after")
+    def _configured(self) -> Self:
+        if self.config:
+            holds(self.config, "ClusterConfiguration")
+        return self
 
 
 class CertificateExecutor(OneByOne[CertificateSpec]):
@@ -36,7 +50,7 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
     kind: ClassVar[str] = "certificate"
     spec: ClassVar[type[StepArgs]] = CertificateSpec
     identity: ClassVar[tuple[str, ...]] = ()
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"renew_before_days": ("due",)}
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"renew_before_days": ("due",), "config": ()}
     can_undo: ClassVar[bool] = False
     example: ClassVar[str] = "- {name: certificates, kind: certificate, renewBeforeDays: 30}\n"
 
@@ -62,7 +76,7 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
             elif word == "end":
                 ends[name] = value
             elif word == "authority":
-                notes.append(f"the certificate authority {name} ends on {value}; this step does not renew it")
+                notes.append(_ENDS.format(name=name, end=value))
         extra: dict[str, JsonValue] = {"ends": ends}
         if notes:
             extra["notes"] = notes
@@ -77,8 +91,12 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
     def action(self, spec: CertificateSpec, request: ChangeRequest) -> Action:
         due = request.before.attributes.get("due")
         names = [name for name in due if name in NAMES] if isinstance(due, list) else []
-        script = f"{PATHS}{ADMIN}" + "".join(f"kubeadm certs renew {name}\n" for name in names)
-        return Action(script + PID + _RESTART, timeout=900.0)
+        renew, payloads = "kubeadm certs renew {}\n", dict[str, Payload]()
+        if spec.config:
+            renew = "payload config | kubeadm certs renew {} --config /dev/stdin\n"
+            payloads["config"] = Payload(data=spec.config.encode())
+        script = f"{PATHS}{ADMIN}" + "".join(renew.format(name) for name in names)
+        return Action(script + PID + _RESTART, payloads, timeout=900.0)
 
     def run(self, context: StepContext, spec: CertificateSpec, request: ChangeRequest) -> Outcome:
         """One control plane at a time: the others serve meanwhile."""
@@ -135,8 +153,9 @@ LOOKS
 for n in ca front-proxy-ca etcd/ca; do
   c=$k/pki/$n.crt
   [ -e "$c" ] || continue
-  openssl x509 -noout -checkend "$within" -in "$c" >/dev/null ||
-    echo "authority $n $(openssl x509 -noout -enddate -in "$c" | sed 's/notAfter=//')"
+  e=$(openssl x509 -noout -enddate -checkend 15552000 -in "$c" 2>/dev/null) && continue
+  e=${e#notAfter=}
+  echo "authority $n ${e%%"$nl"*}"
 done
 m=$k/manifests/kube-apiserver.yaml
 port=$(sed -n 's/.*--secure-port=\([0-9]*\).*/\1/p' "$m" 2>/dev/null | head -n 1)

@@ -72,9 +72,8 @@ class CertificateAuthorityExecutor(SharedPair[CertificateAuthoritySpec]):
         ends = f"{parsed.ends:%Y-%m-%d %H:%M:%S} UTC"
         extra: dict[str, JsonValue] = {"ends": ends, "commonName": parsed.common_name}
         if found.due:
-            extra["notes"] = [
-                f"the certificate authority {spec.path} ends on {ends}; it is not renewed by itself"
-            ]
+            note = f"the certificate authority {spec.path} ends on {ends}, and what it has signed with it. "
+            extra["notes"] = [note + "Nothing here replaces it: do that by hand before"]
         return extra
 
 

@@ -57,6 +57,9 @@ class KubeadmNodeSpec(NodeArgs):
     """kubeadm's JoinConfiguration, without `discovery` and `certificateKey`: these are made for each join."""
     skip_phases: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z/-]*$")], ...] = ()
     """Phases that beginning the cluster leaves out: `addon/kube-proxy`."""
+    authority_days: int | None = Field(default=None, ge=1, le=36500)
+    """How long the authorities of a new cluster last (Kubernetes, etcd, front proxy): openssl makes them
+    before kubeadm begins, which takes over what it finds. Without it kubeadm makes them."""
     before_upgrade: AbsolutePath | None = None
     """A program on the host that must succeed before the cluster gets another version: a snapshot of etcd.
     The control plane that begins the upgrade runs it."""
@@ -254,6 +257,7 @@ def _joiner(spec: KubeadmNodeSpec) -> Joiner:
         spec.config,
         spec.join_config,
         spec.skip_phases,
+        spec.authority_days,
     )
 
 

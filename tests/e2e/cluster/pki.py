@@ -41,6 +41,13 @@ def expire(host: Host) -> None:
         host.run(f"cat >{KUBERNETES}/{name}", stdin=_DATA.sub(rf"\g<1>{new}", text), check=True)
 
 
+def ends(host: Host, name: str) -> datetime.datetime:
+    """When a certificate below /etc/kubernetes/pki ends."""
+    done = host.run(f"openssl x509 -noout -enddate -in {KUBERNETES}/pki/{name}", check=True)
+    text = done.stdout.strip().removeprefix("notAfter=")
+    return datetime.datetime.strptime(text, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=datetime.UTC)
+
+
 def served_until(host: Host, port: int) -> datetime.datetime:
     """When the certificate ends that a port of the host serves."""
     done = host.run(

@@ -42,6 +42,18 @@ def test_it_names_the_images_of_the_configuration(host: Host) -> None:
     assert "unknown field" not in done.stderr
 
 
+def test_it_renews_certificates_as_the_configuration_says(host: Host) -> None:
+    """As the kind `certificate` tells it, without any API."""
+    files = "cat /etc/kubernetes/pki/apiserver.crt"
+    host.run("kubeadm init phase certs all --config /root/init.yaml", check=True)
+    before = host.run(files, check=True).stdout
+    done = host.run("kubeadm certs renew apiserver --config /dev/stdin </root/init.yaml")
+    assert done.returncode == 0, done.stderr
+    after = host.run(files, check=True).stdout
+    host.run("rm -rf /etc/kubernetes/pki", check=True)
+    assert before != after
+
+
 def test_it_would_make_a_cluster_of_it(host: Host) -> None:
     command = "kubeadm init --dry-run --ignore-preflight-errors=all --config /root/init.yaml"
     done = host.run(command, timeout=120)

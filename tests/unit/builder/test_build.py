@@ -172,6 +172,29 @@ def test_containerd_has_what_the_document_says(tmp_path: Path) -> None:
     assert cri["registry"] == {"config_path": "/etc/containerd/certs.d"}
 
 
+def test_lifetimes_go_where_the_version_takes_them(tmp_path: Path) -> None:
+    def steps(version: str, **certificates: Json) -> tuple[StepSpec, StepSpec, list[str]]:
+        loaded = load(tmp_path, cluster(kubernetes={"version": version}, certificates=certificates))
+        steps = [the_step(loaded, "demo-control-plane", name) for name in ("node", "certificates")]
+        return steps[0], steps[1], paths(loaded.pipeline)
+
+    node, certificates, addresses = steps("1.30.4", authorityDays=7300)
+    assert node.args["authorityDays"] == 7300
+    assert "config" not in certificates.args
+    assert "demo-control-plane/member/openssl" in addresses
+    node, certificates, addresses = steps("1.31.4", authorityDays=7300, lifetimeDays=90)
+    assert "authorityDays" not in node.args
+    assert certificates.args["config"] == node.args["config"]
+    [_, made, *_] = yaml.safe_load_all(str(node.args["config"]).replace("{{", "").replace("}}", ""))
+    assert made["caCertificateValidityPeriod"] == "175200h0m0s"
+    assert made["certificateValidityPeriod"] == "2160h0m0s"
+    for version in ("1.30.4", "1.31.4"):
+        node, certificates, addresses = steps(version, authorityDays=3650, lifetimeDays=365)
+        assert "authorityDays" not in node.args
+        assert certificates.args == {"renewBeforeDays": 30}
+        assert "demo-control-plane/member/openssl" not in addresses
+
+
 def test_a_cluster_is_no_module(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/cluster.yaml").write_text(dump_yaml(cluster()))

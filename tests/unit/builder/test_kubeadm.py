@@ -32,6 +32,7 @@ SPEC: dict[str, Any] = {
         "scheduler": {"extraArgs": {"v": "4"}},
         "kubelet": {"config": {"maxPods": 60}},
     },
+    "certificates": {"lifetimeDays": 730, "authorityDays": 7300},
     "etcd": {"extraArgs": {"heartbeat-interval": "500"}},
     "kubeProxy": {"config": {"mode": "iptables", "conntrack": {"maxPerCore": 0}}},
     "network": {"nodeCidrMask": 25, "podCidr": "10.200.0.0/16", "dnsDomain": "k8s.local"},
@@ -92,6 +93,7 @@ def test_the_smallest_document() -> None:
     assert cluster["apiServer"] == {"certSANs": ["k8s.example.com", "10.0.0.31"]}
     assert "controllerManager" not in cluster
     assert "imageRepository" not in cluster
+    assert not [name for name in cluster if name.endswith("ValidityPeriod")]
     assert "taints" not in documents[0]["nodeRegistration"]
 
 

@@ -11,9 +11,11 @@ from kubexms.errors import StepError
 from kubexms.runtime.protocol import Action, Outcome, Payload
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.authorities import authorities
 from kubexms.step.kinds._kubeadm.documents import advertised, joining
 from kubexms.step.kinds._kubeadm.leaving import out_of_etcd
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
+from kubexms.step.kinds._pki.survey import OPENSSL
 
 KUBEADM_LIMIT = 900.0
 """Seconds for kubeadm, and for the API server to become ready."""
@@ -40,6 +42,8 @@ class Joiner:
     config: str
     join_config: str
     skip: tuple[str, ...] = ()
+    authority_days: int | None = None
+    """How long new authorities last; None leaves that to kubeadm."""
 
     @property
     def plane(self) -> bool:
@@ -48,7 +52,10 @@ class Joiner:
 
     def init(self) -> Action:
         """What makes this host the first control plane of a new cluster."""
-        script = scripts.begin("init", self.version) + scripts.init(self.skip) + self._end()
+        script = scripts.begin("init", self.version)
+        if self.authority_days is not None:
+            script = OPENSSL + script + authorities(self.authority_days)
+        script += scripts.init(self.skip) + self._end()
         return Action(
             script, {"config": Payload(data=self.config.encode(), sensitive=True)}, timeout=KUBEADM_LIMIT
         )

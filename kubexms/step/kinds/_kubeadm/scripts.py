@@ -28,8 +28,11 @@ untouched() {
     [ ! -e "/etc/kubernetes/$f" ] || return 1
   done
 }
+made=
 ended() {
   status=$?
+  # authorities that were made for kubeadm, and that it has not signed anything with
+  if [ "$status" -ne 0 ] && [ ! -e /etc/kubernetes/pki/apiserver.crt ]; then rm -f $made; fi
   if [ "$status" -ne 0 ] && untouched; then rm -f "$own/unfinished"; fi
   exit "$status"
 }

@@ -42,12 +42,6 @@ def installation(base: str, ending: str, public: str, key: bytes | None) -> Acti
 def self_signed(base: str, name: str, days: int, bits: int) -> Action:
     """A certificate authority, with a new key or the one that lies there."""
     crt, key = quote(f"{base}.crt"), quote(f"{base}.key")
-    config = (
-        "[req]\ndistinguished_name = dn\nprompt = no\nstring_mask = utf8only\n"
-        f"[dn]\nCN = {name}\n"
-        "[ext]\nbasicConstraints = critical,CA:TRUE\nsubjectKeyIdentifier = hash\n"
-        "keyUsage = critical,digitalSignature,keyEncipherment,keyCertSign\n"
-    )
     script = (
         f"{OPENSSL}{functions(base)}umask 077\n{private_key(base, bits)}begin {crt}\n"
         "payload config | openssl req -x509 -new -sha256 -config /dev/stdin -extensions ext "
@@ -56,7 +50,18 @@ def self_signed(base: str, name: str, days: int, bits: int) -> Action:
         f"permit 0:0 {PUBLIC}\ncommit\n"
     )
     backup = (f"{base}.crt", f"{base}.key")
-    return Action(script, {"config": Payload(data=config.encode())}, backup=backup, timeout=120.0)
+    config = Payload(data=authority_request(name).encode())
+    return Action(script, {"config": config}, backup=backup, timeout=120.0)
+
+
+def authority_request(name: str) -> str:
+    """What openssl is to be told of an authority; its extensions are in the section `ext`."""
+    return (
+        "[req]\ndistinguished_name = dn\nprompt = no\nstring_mask = utf8only\n"
+        f"[dn]\nCN = {name}\n"
+        "[ext]\nbasicConstraints = critical,CA:TRUE\nsubjectKeyIdentifier = hash\n"
+        "keyUsage = critical,digitalSignature,keyEncipherment,keyCertSign\n"
+    )
 
 
 def key_pair(base: str, bits: int) -> Action:
