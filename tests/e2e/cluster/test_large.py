@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
+from tests.e2e.cluster import pki
 from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
@@ -17,17 +20,26 @@ MEMBERS = {
     "lb1": "load-balancer",
 }
 NODES = ("cp1", "cp2", "cp3", "w1")
+TWENTY_YEARS = 7300
 
 
 @pytest.fixture(scope="module")
 def project(new_cluster: NewCluster) -> ClusterProject:
-    return new_cluster(MEMBERS)
+    return new_cluster(MEMBERS, certificates={"authorityDays": TWENTY_YEARS})
 
 
 def test_bare_hosts_become_a_cluster(project: ClusterProject) -> None:
     project.apply(timeout=800)
     project.await_ready(*NODES)
     project.assert_empty_plan()
+
+
+def test_control_planes_that_join_have_the_same_authorities(hosts: dict[str, Host]) -> None:
+    least = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=TWENTY_YEARS - 1)
+    for name in ("ca", "etcd/ca", "front-proxy-ca"):
+        assert pki.ends(hosts["cp1"], f"{name}.crt") > least
+        files = f"cd {pki.KUBERNETES}/pki && sha256sum {name}.crt {name}.key"
+        assert len({hosts[plane].run(files, check=True).stdout for plane in ("cp1", "cp2", "cp3")}) == 1
 
 
 def test_the_endpoint_serves_while_a_control_plane_is_off(
