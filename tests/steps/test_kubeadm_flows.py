@@ -229,6 +229,15 @@ def test_half_of_a_worker_is_cleared_by_itself() -> None:
     assert host.did(*STEPS) == ["w1 kubeadm reset"]
 
 
+@pytest.mark.parametrize(("role", "peers"), [("worker", ["cp1"]), ("control-plane", ["cp1", "cp2"])])
+def test_nobody_joins_with_a_kubelet_that_is_newer_than_the_api_server(role: str, peers: list[str]) -> None:
+    host = Host("cp2", {"cp1": f"{READY}version 1.20.2\n"})
+    with pytest.raises(StepError, match=r"a kubelet 1\.20\.3 would be newer than the API server") as caught:
+        join(host, spec("cp2", role, *peers, version="v1.20.3"))
+    assert caught.value.detail.startswith("cp1 runs 1.20.2\nControl planes are upgraded first")
+    assert not host.log
+
+
 # another version --------------------------------------------------------------------------
 def upgrade(host: Host, node: KubeadmNodeSpec) -> Outcome:
     before = Observation.present({"status": "member", "version": "1.20.2"})
@@ -286,5 +295,12 @@ def test_a_node_that_cannot_be_drained_keeps_its_kubelet() -> None:
 def test_a_worker_waits_for_a_control_plane() -> None:
     host = Host("w1", {"cp1": UNREADY}, "member")
     with pytest.raises(StepError, match="no control plane is ready to drain"):
+        upgrade(host, spec("w1", "worker", "cp1", version="1.20.3"))
+    assert host.did(*WAYS) == []
+
+
+def test_a_worker_is_not_upgraded_before_its_control_plane() -> None:
+    host = Host("w1", {"cp1": f"{READY}version 1.20.2\n"}, "member")
+    with pytest.raises(StepError, match=r"a kubelet 1\.20\.3 would be newer than the API server"):
         upgrade(host, spec("w1", "worker", "cp1", version="1.20.3"))
     assert host.did(*WAYS) == []

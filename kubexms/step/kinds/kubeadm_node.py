@@ -17,11 +17,17 @@ from kubexms.step.contract import (
     StepContext,
 )
 from kubexms.step.kinds._fields import AbsolutePath
-from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm import scripts, skew
 from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
 from kubexms.step.kinds._kubeadm.leaving import Leaver
-from kubexms.step.kinds._kubeadm.membership import NodeArgs, NodeExecutor, backwards, feeds
+from kubexms.step.kinds._kubeadm.membership import (
+    NodeArgs,
+    NodeExecutor,
+    backwards,
+    feeds,
+    newer_kubelet,
+)
 from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
 from kubexms.step.kinds._kubeadm.survey import Survey, read
 from kubexms.step.kinds._kubeadm.upgrading import Upgrader, upgrade
@@ -111,6 +117,7 @@ class KubeadmNodeExecutor(NodeExecutor[KubeadmNodeSpec]):
             "registered": found.status == "member" and not found.lost,
         }
         extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
+        extra |= newer_kubelet(spec, found)
         if found.stranger:
             extra["stranger"] = True
         if found.unfinished:
@@ -146,8 +153,9 @@ class KubeadmNodeExecutor(NodeExecutor[KubeadmNodeSpec]):
         return None
 
     def review(self, steps: Sequence[Prospect[KubeadmNodeSpec]]) -> Mapping[str, str]:
-        """Refuses what would leave a cluster without an API server, or its etcd without a quorum."""
-        return removals_refused(steps)
+        """Refuses what would leave a cluster without an API server, its etcd without a quorum, or a kubelet
+        newer than an API server."""
+        return {**versions_refused(steps), **removals_refused(steps)}
 
     def action(self, spec: KubeadmNodeSpec, request: ChangeRequest) -> Action:
         """For the first control plane, and for a node that the API has lost; `run` decides about the rest."""
@@ -222,6 +230,28 @@ def removals_refused(steps: Sequence[Prospect[KubeadmNodeSpec]]) -> dict[str, st
             if step.spec.cluster == cluster
         ]
         found |= refusals(cluster, standing)
+    return found
+
+
+def versions_refused(steps: Sequence[Prospect[KubeadmNodeSpec]]) -> dict[str, str]:
+    """Cluster by cluster; see `skew.refusals`."""
+    found: dict[str, str] = {}
+    for cluster in dict.fromkeys(step.spec.cluster for step in steps):
+        nodes = [
+            skew.Course(
+                step.address,
+                step.host,
+                plane=_plane(step),
+                joins=step.before.presence is Presence.ABSENT
+                or step.before.attributes.get("status") == "partial",
+                before=str(step.before.attributes.get("version", "")),
+                after=step.spec.version.removeprefix("v"),
+                peers=step.spec.peers,
+            )
+            for step in steps
+            if step.spec.cluster == cluster and step.action is not ActionKind.DELETE
+        ]
+        found |= skew.refusals(cluster, nodes)
     return found
 
 

@@ -18,7 +18,13 @@ from kubexms.step.contract import (
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.aftermath import REMEMBER
 from kubexms.step.kinds._kubeadm.leaving import Leaver
-from kubexms.step.kinds._kubeadm.membership import NodeArgs, NodeExecutor, backwards, feeds
+from kubexms.step.kinds._kubeadm.membership import (
+    NodeArgs,
+    NodeExecutor,
+    backwards,
+    feeds,
+    newer_kubelet,
+)
 from kubexms.step.kinds._kubeadm.survey import OWN, read
 from kubexms.step.kinds._kubeadm.upgrading import UnitUpgrader, upgrade
 from kubexms.step.observation import Observation, Presence
@@ -82,7 +88,7 @@ class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
             "version": found.version,
             "registered": not found.lost,
         }
-        return Observation.present(attributes, {"cluster": found.cluster})
+        return Observation.present(attributes, {"cluster": found.cluster, **newer_kubelet(spec, found)})
 
     def verdict(self, spec: KubeletNodeSpec, observation: Observation) -> str | None:
         """Hosts that are something else are refused before anything is touched."""

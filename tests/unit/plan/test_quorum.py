@@ -30,6 +30,19 @@ def test_two_of_three_may_go_one_after_the_other() -> None:
     assert refusals("demo", [plane("cp1", "cp1"), *leaving, worker("w1")]) == {}
 
 
+def test_two_of_five_may_go_and_one_of_the_others_may_be_dead() -> None:
+    """More than half work after each removal: 3 of 4, then 2 of 3."""
+    five = ("cp1", "cp2", "cp3", "cp4", "cp5")
+    leaving = [plane(name, *five, leaves=True) for name in ("cp4", "cp5")]
+    stay = [plane("cp1", *five[:3]), plane("cp2", *five[:3])]
+    assert refusals("demo", [*stay, plane("cp3", *five[:3]), *leaving, worker("w1")]) == {}
+    assert refusals("demo", [*stay, *leaving, worker("w1")]) == {}
+    assert refusals("demo", [*stay[:1], *leaving, worker("w1")]) == {
+        "m/t/node@cp4": "without cp4 2 of 4 control planes of cluster demo would work (cp2 and cp3 were not "
+        "asked or do not answer), and etcd needs 3: repair cp2 and cp3 first, or let lostNodes take them out"
+    }
+
+
 def test_a_whole_cluster_may_go() -> None:
     assert refusals("demo", [plane("cp1", leaves=True), worker("w1", leaves=True)]) == {}
 

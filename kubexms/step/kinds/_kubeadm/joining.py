@@ -15,6 +15,7 @@ from kubexms.step.kinds._kubeadm.authorities import authorities
 from kubexms.step.kinds._kubeadm.documents import advertised, joining
 from kubexms.step.kinds._kubeadm.leaving import out_of_etcd
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
+from kubexms.step.kinds._kubeadm.skew import refuse_behind
 from kubexms.step.kinds._pki.survey import OPENSSL
 
 KUBEADM_LIMIT = 900.0
@@ -92,6 +93,7 @@ def enter(context: StepContext, joiner: Joiner) -> Outcome:
 
 
 def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
+    refuse_behind(joiner.version.removeprefix("v"), [member])
     context.progress(f"joins through {member.peer.host}")
     if joiner.plane:
         # this host has no member: one of its name or address is that of a machine that is gone

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import ClassVar, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Outcome
 from kubexms.spec.cluster.values import NodeName
@@ -21,8 +21,8 @@ from kubexms.step.contract import (
     StepContext,
 )
 from kubexms.step.kinds._kubeadm.leaving import Leaver, leave
-from kubexms.step.kinds._kubeadm.survey import question
-from kubexms.step.kinds._kubeadm.upgrading import number
+from kubexms.step.kinds._kubeadm.skew import number
+from kubexms.step.kinds._kubeadm.survey import Survey, question
 from kubexms.step.observation import Attributes, Observation
 
 _FEEDS: Mapping[str, tuple[str, ...]] = {
@@ -113,7 +113,21 @@ class NodeExecutor(OneByOne[N]):
 
 def backwards(spec: NodeArgs, observation: Observation) -> str | None:
     """Why a member cannot become what is wanted, if that is an older version."""
-    was = str(observation.attributes.get("version", ""))
-    if observation.attributes.get("status") == "member" and number(was) > number(spec.version):
-        return f"this node runs {was}, and Kubernetes does not go back to {spec.version}"
+    if observation.attributes.get("status") != "member":
+        return None
+    was, wanted = str(observation.attributes.get("version", "")), spec.version.removeprefix("v")
+    if number(was) > number(wanted):
+        return f"this node runs {was}, and Kubernetes does not go back to {wanted}"
+    if kubelet := observation.extra.get("kubelet"):
+        return (
+            f"the kubelet of this node is {kubelet}, and no kubelet may be newer than its API server, which "
+            f"is to be {wanted}: upgrade the cluster to {kubelet}, or put the kubelet {was} back and "
+            "restart it"
+        )
     return None
+
+
+def newer_kubelet(spec: NodeArgs, found: Survey) -> dict[str, JsonValue]:
+    """What an observation adds where a kubelet runs that is newer than what the cluster is to be."""
+    newer = found.kubelet and number(found.kubelet) > number(spec.version)
+    return {"kubelet": found.kubelet} if newer else {}

@@ -61,21 +61,25 @@ def refusals(cluster: str, nodes: Sequence[Standing]) -> dict[str, str]:
     silent = [name for name in named if name not in known]
     working = len([node for node in nodes if node.plane])
     members = working + len(silent)
-    for _ in leaving:
+    for gone in range(1, len(leaving) + 1):
         working, members = working - 1, members - 1
         needed = members // 2 + 1
         if working < needed:
-            lame = ", ".join(silent)
-            then = f"etcd needs {needed}: repair {lame} first, or let lostNodes take it out"
+            lame, several = _listed(silent), len(silent) > 1
+            says = "were not asked or do not answer" if several else "was not asked or does not answer"
+            then = f"repair {lame} first, or let lostNodes take {'them' if several else 'it'} out"
             return {
-                leaving[
-                    0
-                ].address: f"without {goes} {working} of {members} control planes of cluster {cluster} "
-                f"would work ({lame} was not asked or does not answer), and {then}"
+                leaving[0].address: (
+                    f"without {_names(leaving[:gone])} {working} of {members} control planes of cluster "
+                    f"{cluster} would work ({lame} {says}), and etcd needs {needed}: {then}"
+                )
             }
     return {}
 
 
 def _names(nodes: Sequence[Standing]) -> str:
-    names = [node.host for node in nodes]
+    return _listed([node.host for node in nodes])
+
+
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

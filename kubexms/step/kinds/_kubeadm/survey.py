@@ -72,7 +72,7 @@ case $t in
   # an API that does not answer says nothing: it must not change what this host tells of itself
   case $a in *NotFound*) say 'registered no' ;; *'unknown authority'*) say 'registered stranger' ;; esac
   # a node that was made by hand has no record of its version: its kubelet tells
-  case $t in *"${nl}version "*) ;; *) case $a in *v=v[0-9]*) say "kubelet ${a##*v=v}" ;; esac ;; esac ;;
+  case $a in *v=v[0-9]*) say "kubelet ${a##*v=v}" ;; esac ;;
 esac
 """
 
@@ -103,6 +103,8 @@ class Survey:
     """Digest of the cluster's CA certificate: which cluster it is."""
     version: str = ""
     """What the node was made or brought to; without such a record what its kubelet or API server is."""
+    kubelet: str = ""
+    """The version of the kubelet that runs, as the API knows it."""
     lost: bool = False
     """The API says that it does not know the node."""
     ready: bool = False
@@ -191,6 +193,7 @@ def read(text: str) -> Survey:
         server=words.get("server", ""),
         ca=words.get("ca", ""),
         version=words.get("version", "") or words.get("kubelet", "") or words.get("image", ""),
+        kubelet=words.get("kubelet", ""),
         lost=words.get("registered") == "no",
         ready="ready" in words,
         units="units" in words,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.leaving import DRAIN
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
+from kubexms.step.kinds._kubeadm.skew import refuse_behind
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
@@ -75,8 +75,8 @@ class Upgrader:
 def upgrade(context: StepContext, node: Upgrader) -> Outcome:
     """Bring a member to another version; what was cut off is begun again where it was.
 
-    Raises `StepError` where no control plane is ready, or the node could not be drained: its kubelet
-    is then as it was.
+    Raises `StepError` where no control plane is ready, a worker would be newer than it, or the node could
+    not be drained: its kubelet is then as it was.
     """
     plane = node.role == "control-plane"
     compared = context.exchange(Action(":"), verify=False)
@@ -86,6 +86,8 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
     member = asked.ready[0] if asked.ready else None
     if member is None and not plane:
         raise StepError("no control plane is ready to drain this node", detail=asked.reasons())
+    if not plane:
+        refuse_behind(node.version, asked.ready)
     context.progress(f"to {node.version}")
     head = node.check() + f"node={quote(node.node)}\n"
     first = context.exchange(node.configured(), verify=False)
@@ -155,8 +157,3 @@ def _ask(
         last = said.splitlines()[-1] if said else f"exit status {outcome.status}"
         raise StepError(f"it could not {what}: {last[:300]}", detail=said[-4000:])
     return outcome
-
-
-def number(version: str) -> tuple[int, ...]:
-    """A version's numbers, to compare by."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0].partition("+")[0]))
