@@ -14,7 +14,7 @@ from kubexms.builder.objects import addon_tasks, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
 from kubexms.builder.runtime import runtime_tasks
-from kubexms.builder.snapshots import backup_tasks, client_tasks, restore_tasks
+from kubexms.builder.snapshots import backup_tasks, client_tasks, last_tasks, restore_tasks
 from kubexms.builder.steps import module
 from kubexms.builder.system import system_tasks
 from kubexms.config.documents import Building
@@ -71,6 +71,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "network": ("How pods reach each other", network_tasks(plan)),
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),
+        "snapshots": ("Whether snapshots succeed", last_tasks(plan)),
     }
     return tuple(
         module(

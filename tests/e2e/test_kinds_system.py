@@ -133,6 +133,34 @@ class TestFailures:
         assert "no such colour" in done.stdout + done.stderr
         project.destroy()
 
+    def test_a_unit_that_runs_and_ends_is_run_again_if_it_has_failed(
+        self, project: ProjectDirectory, host: Host
+    ) -> None:
+        content = "[Service]\nType=oneshot\nExecStart=/bin/cat /etc/ks.conf\n"
+        project.pipeline(
+            {"name": "unit", "kind": "systemdUnit", "unit": "ks", "content": content},
+            {"name": "last", "kind": "service", "unit": "ks", "succeeded": True},
+        )
+        project.apply()
+        project.assert_empty_plan()
+        assert invocation(host, "ks") == "", "nobody has started it"
+        assert host.run("systemctl start ks").returncode != 0
+        code, text = project.plan_code()
+        assert code == 2
+        assert "~ failed = true -> false" in text
+        assert "ks.service has failed: exit-code" in text
+        assert "~ failed = false -> true" in project.run("drift").stdout
+        done = project.run("apply", "--auto-approve")
+        assert done.returncode == 1
+        assert "cat: /etc/ks.conf: No such file or directory" in done.stdout + done.stderr
+        host.run("touch /etc/ks.conf", check=True)
+        try:
+            project.apply()
+            project.assert_empty_plan()
+        finally:
+            project.destroy()
+            host.run("rm /etc/ks.conf", check=True)
+
     def test_a_unit_whose_package_comes_later_can_be_planned(
         self, project: ProjectDirectory, host: Host
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,8 @@ from kubexms.step.shell import quote, words
 
 NEUTRAL = frozenset({"static", "generated", "transient", "alias", "indirect"})
 """Unit file states that neither enable nor disable changes."""
+_ONE_RUN = 3600.0
+"""Seconds for a unit that runs and ends."""
 
 
 class ServiceSpec(StepArgs):
@@ -32,6 +34,9 @@ class ServiceSpec(StepArgs):
     """Whether it runs now."""
     masked: bool | None = None
     """Whether starting it is made impossible."""
+    succeeded: Literal[True] | None = None
+    """For a oneshot unit: its last run has not failed. One that has is started once more, and what it says is
+    shown if it fails again."""
     restart_on: tuple[str, ...] = ()
     """Steps of this module (`step` or `task/step`) whose change restarts the unit if it is running."""
     reload_on: tuple[str, ...] = ()
@@ -49,9 +54,16 @@ class ServiceSpec(StepArgs):
             raise PydanticCustomError(
                 "stopped_unit", "'restartOn' and 'reloadOn' mean nothing for a unit with 'running: false'"
             )
-        if not self.restart_on and not self.reload_on and self.enabled is self.running is self.masked is None:
+        if self.succeeded and (self.running is not None or self.masked):
             raise PydanticCustomError(
-                "nothing_asked", "a service needs at least one of 'enabled', 'running', 'masked', 'restartOn'"
+                "oneshot_unit",
+                "'succeeded' is for a unit that runs and ends: leave 'running' and 'masked' out",
+            )
+        asked = (self.enabled, self.running, self.masked, self.succeeded)
+        if not self.restart_on and not self.reload_on and asked == (None, None, None, None):
+            raise PydanticCustomError(
+                "nothing_asked",
+                "a service needs at least one of 'enabled', 'running', 'masked', 'succeeded', 'restartOn'",
             )
         return self
 
@@ -66,6 +78,7 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "restart_on": (),
         "reload_on": (),
+        "succeeded": ("failed",),
         "daemon_reload": ("daemonReloadNeeded",),
     }
     example = """\
@@ -116,6 +129,8 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
             "masked": found.get("LoadState") == "masked",
             "daemonReloadNeeded": found.get("NeedDaemonReload") == "yes",
         }
+        if spec.succeeded:
+            attributes["failed"] = found.get("ActiveState") == "failed"
         return Observation(
             presence=Presence.PRESENT, attributes=attributes, extra=extra, reason="; ".join(notes)
         )
@@ -126,6 +141,8 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
         wanted: dict[str, JsonValue] = {name: value for name, value in asked.items() if value is not None}
         if spec.masked is None and (spec.running or spec.enabled):
             wanted["masked"] = False
+        if spec.succeeded:
+            wanted["failed"] = False
         if spec.daemon_reload:
             wanted["daemonReloadNeeded"] = False
         return wanted
@@ -166,6 +183,8 @@ class ServiceExecutor(StepExecutor[ServiceSpec]):
             script += "bring try-restart\n"
         elif request.triggered_by:
             script += "bring try-reload-or-restart\n"
+        if spec.succeeded and request.before.attributes.get("failed"):
+            return Action(script + "again\n", timeout=_ONE_RUN)
         return Action(script)
 
     def undo(self, spec: ServiceSpec, prior: Observation) -> Action | None:

@@ -53,7 +53,9 @@ def test_snapshots_are_whole_and_old_ones_go(project: ClusterProject, hosts: dic
     project.assert_empty_plan()
 
 
-def test_a_snapshot_that_fails_removes_nothing(hosts: dict[str, Host]) -> None:
+def test_a_snapshot_that_fails_removes_nothing_and_is_drift(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
     cp1 = hosts["cp1"]
     before = snapshots(cp1)
     cp1.run(
@@ -64,9 +66,19 @@ def test_a_snapshot_that_fails_removes_nothing(hosts: dict[str, Host]) -> None:
         assert snapshot(cp1).returncode != 0
         assert snapshots(cp1) == ["etcd-20200101T000000Z.db"]
         assert cp1.run(f"ls -A {DIRECTORY}").stdout.split() == ["etcd-20200101T000000Z.db"]
+        drift = project.run("drift").stdout
+        assert "demo-snapshots/last/succeeded@cp1" in drift
+        assert "~ failed = false -> true" in drift
+        done = project.run("apply", "--auto-approve")
+        assert done.returncode == 1, done.stdout
+        assert "no space left on device" in done.stdout + done.stderr
     finally:
-        cp1.run(f"umount {DIRECTORY}; systemctl reset-failed kubexms-etcd-snapshot.service", check=True)
+        cp1.run(f"umount {DIRECTORY}", check=True)
     assert snapshots(cp1) == before
+    assert "~ failed = true -> false" in project.plan_code()[1]
+    project.apply()
+    assert len(set(snapshots(cp1)) - set(before)) == 1
+    project.assert_empty_plan()
 
 
 def test_a_schedule_that_systemd_does_not_understand_is_refused(project: ClusterProject) -> None:

@@ -104,6 +104,11 @@ explain() {
   exit 1
 }
 property() { systemctl show -p "$1" -- "$u" | { IFS= read -r l; printf '%s' "${l#*=}"; }; }
+# again: one run of a unit that ends
+again() {
+  systemctl reset-failed -- "$u" 2>/dev/null || :
+  systemctl start -- "$u" || { echo "$u has failed again" >&2; explain; }
+}
 # bring VERB: a unit that dies at once, or cannot stay, is a failure that explains itself
 bring() {
   case $1 in try-*) [ "$(property ActiveState)" = active ] || return 0 ;; esac
