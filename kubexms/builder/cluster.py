@@ -8,6 +8,7 @@ from kubexms.builder.binary.certificates import authority_tasks
 from kubexms.builder.binary.dns import dns_tasks
 from kubexms.builder.binary.etcd import etcd_tasks
 from kubexms.builder.checks import checked
+from kubexms.builder.configuration import configuration_tasks
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
 from kubexms.builder.objects import addon_tasks, node_tasks
@@ -35,6 +36,7 @@ AFTER = {
     "restore": ("runtime", "backup"),
     "etcd": ("runtime", "pki"),
     "control-plane": ("runtime", "images", "pki", "endpoint", "backup", "restore", "etcd"),
+    "configuration": ("control-plane", "workers"),
 }
 """What waits for something else than the module before it: the load balancer need not wait for containerd."""
 
@@ -72,6 +74,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),
         "snapshots": ("Whether snapshots succeed", last_tasks(plan)),
+        "configuration": ("Kubelets, kube-proxy, what kubeadm keeps", configuration_tasks(plan)),
     }
     return tuple(
         module(

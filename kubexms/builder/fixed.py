@@ -34,7 +34,17 @@ def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
             f"server: https://{plan.endpoint.text}",
             moved("the endpoint"),
         ),
+        *_domain(plan),
     ]
+
+
+def _domain(plan: ClusterPlan) -> list[StepSpec]:
+    """Names in certificates and in CoreDNS's Corefile have it; so has who issues tokens, in every version."""
+    issuer = "service-account-issuer"
+    if issuer in plan.spec.kubernetes.api_server.extra_args:
+        return []
+    end = f"--{issuer}=https://kubernetes.default.svc.{plan.spec.network.dns_domain}"
+    return [says("domain", f"{MANIFESTS}/kube-apiserver.yaml", end, moved("network.dnsDomain"))]
 
 
 def fixed_on_workers(plan: ClusterPlan) -> list[StepSpec]:

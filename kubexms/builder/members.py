@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kubexms.builder.certificates import authorities_made, validity_periods
-from kubexms.builder.kubeadm import init_configuration, join_configuration, skipped_phases
+from kubexms.builder.configuration import config
+from kubexms.builder.kubeadm import join_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
@@ -33,9 +34,9 @@ _BINDING: dict[str, Json] = {
 
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
-    manifests = step("manifests", "controlPlaneManifest", config=_config(plan))
+    manifests = step("manifests", "controlPlaneManifest", config=config(plan))
     days = plan.spec.certificates.renew_before_days
-    lifetimes = _config(plan) if validity_periods(plan.spec, plan.version) else None
+    lifetimes = config(plan) if validity_periods(plan.spec, plan.version) else None
     certificates = step("certificates", "certificate", renew_before_days=days, config=lifetimes)
     makes = authorities_made(plan.spec, plan.version) is not None
     tools = [step("openssl", "package", packages=["openssl"])] if makes else []
@@ -110,16 +111,12 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         version=str(plan.version),
         peers=[host.name for host in plan.topology.control_planes],
         neighbours=plan.neighbours,
-        config=_config(plan) if control_plane else None,
+        config=config(plan) if control_plane else None,
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,
         authority_days=authorities_made(plan.spec, plan.version) if control_plane else None,
         before_upgrade=SNAPSHOT if control_plane and plan.spec.etcd.backup is not None else None,
     )
-
-
-def _config(plan: ClusterPlan) -> Template:
-    return text(init_configuration(plan.name, plan.spec, plan.version, plan.endpoint))
 
 
 def _running() -> StepSpec:

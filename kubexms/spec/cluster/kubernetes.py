@@ -29,8 +29,8 @@ class KubeletSpec(FrozenModel):
     """The kubelet of every node."""
 
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise. Taken in when
-    the cluster is made."""
+    """Fields of the KubeletConfiguration: `{maxPods: 60}`. They win over what is set otherwise. A change
+    restarts kubelets, in batches."""
     extra_args: Arguments = Field(default_factory=dict)
     """Flags without their dashes, for what the configuration has no field for."""
 
@@ -68,13 +68,13 @@ class KubeProxySpec(FrozenModel):
     """kube-proxy, which makes Services work."""
 
     enabled: bool = True
-    """False: the pod network replaces it."""
+    """False: the pod network replaces it. A kube-proxy that is there already stays."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields of the KubeProxyConfiguration: `{mode: ipvs}`. Taken in when the cluster is made."""
+    """Fields of the KubeProxyConfiguration: `{mode: ipvs}`. A change restarts kube-proxy, node by node."""
 
 
 class DnsSpec(FrozenModel):
-    """CoreDNS, as kubeadm brings it when the cluster is made."""
+    """CoreDNS, as kubeadm brings it where it is not there."""
 
     enabled: bool = True
-    """False: there is none, or an addon brings one."""
+    """False: there is none, or an addon brings one. A CoreDNS that is there already stays."""

@@ -19,7 +19,7 @@ class NetworkSpec(FrozenModel):
     node_cidr_mask: int = Field(default=24, ge=16, le=28)
     """The size of the part that every node gets."""
     dns_domain: str = Field(default="cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    """The domain of Services."""
+    """The domain of Services. Cannot change later."""
     plugin: Literal["bridge", "none"] = "bridge"
     """`bridge`: a bridge on each node and static routes between the nodes, which must be in one network; no
     image is needed. `none`: an addon brings a network."""

@@ -15,7 +15,7 @@ from kubexms.config.yaml import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.services.building import documents_of
 from kubexms.spec.base import Json
-from kubexms.spec.pipeline import Dependency, PipelineSpec, StepSpec, WaitScope
+from kubexms.spec.pipeline import Dependency, ModuleSpec, PipelineSpec, StepSpec, WaitScope
 from kubexms.step.registry import default_registry
 from tests.unit.builder.clusters import cluster, golden, hosts, load, load_directory
 
@@ -132,9 +132,9 @@ def test_what_looks_like_a_template_is_none(tmp_path: Path) -> None:
 
 
 def test_nodes_may_list_nodes_where_they_could_not(tmp_path: Path) -> None:
-    older = load(tmp_path, cluster(kubernetes={"version": "1.31.9"})).pipeline.modules[-1]
+    older = the_module(load(tmp_path, cluster(kubernetes={"version": "1.31.9"})), "demo-network")
     assert [task.name for task in older.tasks] == ["bridge"]
-    newer = load(tmp_path, cluster(kubernetes={"version": "1.32.0"})).pipeline.modules[-1]
+    newer = the_module(load(tmp_path, cluster(kubernetes={"version": "1.32.0"})), "demo-network")
     assert [task.name for task in newer.tasks] == ["access", "bridge"]
     assert newer.tasks[1].depends_on == (Dependency(task="access", scope=WaitScope.ALL),)
     role, binding = yaml.safe_load_all(str(newer.tasks[0].steps[0].args["manifest"]))
@@ -207,6 +207,39 @@ def test_a_cluster_is_no_module(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, outer)
     assert caught.value.diagnostics[0].summary == "a Cluster is no part of a module"
+
+
+def test_one_kubelet_must_do_before_others_get_the_configuration(tmp_path: Path) -> None:
+    tasks = the_module(load(tmp_path, cluster()), "demo-configuration").tasks
+    assert [(task.name, task.strategy.max_parallel) for task in tasks] == [
+        ("control-plane", 1),
+        ("cluster", None),
+        ("worker", (1, "25%")),
+    ]
+    assert [task.depends_on for task in tasks[1:]] == [
+        (Dependency(task="control-plane", scope=WaitScope.ALL),),
+        (Dependency(task="cluster", scope=WaitScope.ALL),),
+    ]
+    alone = the_module(load(tmp_path, cluster(hosts=hosts(1, 0))), "demo-configuration")
+    assert [task.name for task in alone.tasks] == ["control-plane", "cluster"]
+    assert alone.depends_on == ("demo-control-plane",)
+
+
+def test_the_domain_is_that_of_the_tokens_unless_these_have_another_issuer(tmp_path: Path) -> None:
+    def checks(**api_server: Json) -> list[str]:
+        kubernetes: Json = {"version": "1.31.4", "apiServer": api_server}
+        loaded = load(tmp_path, cluster(kubernetes=kubernetes, network={"dnsDomain": "k8s.example"}))
+        preflight = the_module(loaded, "demo-preflight").tasks
+        return [str(step.args["check"]) for task in preflight for step in task.steps if step.name == "domain"]
+
+    [check] = checks()
+    assert "issuer=https://kubernetes\\.default\\.svc\\.k8s\\.example$" in check
+    assert checks(extraArgs={"service-account-issuer": "https://issuer.example"}) == []
+
+
+def the_module(loaded: LoadedProject, name: str) -> ModuleSpec:
+    [found] = [module for module in loaded.pipeline.modules if module.name == name]
+    return found
 
 
 def the_step(loaded: LoadedProject, module: str, name: str) -> StepSpec:

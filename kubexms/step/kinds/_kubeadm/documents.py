@@ -55,6 +55,15 @@ def cri_socket(text: str) -> str | None:
     return None
 
 
+def node_name(text: str) -> str | None:
+    """The name that a configuration gives to its node."""
+    for document in documents(text):
+        name = (document.get("nodeRegistration") or {}).get("name")
+        if isinstance(name, str):
+            return name
+    return None
+
+
 def advertised(text: str) -> str | None:
     """The address of the API server, and so of the etcd member, of a node that joins as a control plane."""
     for document in documents(text):
