@@ -200,3 +200,13 @@ def test_swap_that_comes_back_at_boot(project: ClusterProject) -> None:
     _, _, rest = done.stdout.partition(f"  # test-os/kernel/swap@{host.name} will be updated in-place\n")
     change, _, _ = rest.partition("\n\n")
     assert '~ fstab = ["/dev/disk/by-label/gone"] -> []' in change, done.stdout
+
+
+def test_a_unit_that_brings_swap_back_at_boot(project: ClusterProject) -> None:
+    host, unit = project.hosts[1], "/etc/systemd/system/srv-gone.swap"
+    text = "[Swap]\\nWhat=/srv/gone\\n[Install]\\nWantedBy=swap.target\\n"
+    do = f"printf '{text}' >{unit} && systemctl enable srv-gone.swap"
+    with on(host, do, f"systemctl disable srv-gone.swap; rm {unit}; systemctl daemon-reload"):
+        done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    assert '~ units = ["srv-gone.swap"] -> []' in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,42 @@ def test_a_member_of_another_cluster(project: ClusterProject, hosts: dict[str, H
     assert "if it may leave that one, run `kubeadm reset` there first" in text
     assert "which cannot change: put it back, or take the host out if it is another cluster's" in text
     assert 'other-os/names/entry["n1"]@n1 manages an object that another project manages' in text
+    assert {name: disk(host) for name, host in hosts.items()} == before
+
+
+def test_a_worker_that_trusts_another_authority(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    """It comes from a cluster of the same name and address, which was made anew meanwhile."""
+    other, worker = hosts["cp1"].read("/etc/kubernetes/pki/front-proxy-ca.crt"), hosts["w1"]
+    assert other is not None
+    data = base64.b64encode(other.encode()).decode()
+    conf = "/etc/kubernetes/kubelet.conf"
+    worker.run(f"cp -p {conf} /root/kubelet.conf", check=True)
+    worker.run(
+        f"sed -i 's|certificate-authority-data: .*|certificate-authority-data: {data}|' {conf}", check=True
+    )
+    try:
+        code, text = project.plan_code()
+    finally:
+        worker.run(f"mv /root/kubelet.conf {conf}", check=True)
+    assert code == 1
+    assert "member of another cluster (it trusts another CA than that of the API), not of demo" in text
+    assert "with demo-workers/member/node@w1" in text
+    project.assert_empty_plan()
+
+
+def test_the_only_control_plane_cannot_leave(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    before = {name: disk(host) for name, host in hosts.items()}
+    project.consist_of("w1", "w2")
+    code, text = project.plan_code("--allow-destroy", "cp1")
+    assert code == 1
+    assert "cluster 'demo' has no control plane" in text
+    address = hosts["cp1"].address
+    project.consist_of("bare", "w1", "w2", endpoint={"host": address})
+    code, text = project.plan_code("--allow-destroy", "cp1")
+    project.consist_of("cp1", "w1", "w2", endpoint={})
+    assert code == 1
+    assert "without cp1 cluster demo has no control plane, and bare, w1 and w2 would be left with" in text
+    assert "add bare and apply, and take cp1 out afterwards" in text
     assert {name: disk(host) for name, host in hosts.items()} == before
 
 
