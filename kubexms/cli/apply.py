@@ -133,7 +133,7 @@ def _apply(
     stop = StopSignal()
     with ExitStack() as stack:
         project = stack.enter_context(
-            app.services.open_project(settings_for(app, wanted, chosen.parallelism), writes=True)
+            app.services.open_project(settings_for(app, wanted, chosen.parallelism, use="act"), writes=True)
         )
         view = stack.enter_context(applying(app, prompting=debug))
 

@@ -102,7 +102,7 @@ def drift(
         )
     chosen = Chosen(**options)
     wanted = plan_options(chosen, "drift")
-    settings = settings_for(app, wanted, chosen.parallelism)
+    settings = settings_for(app, wanted, chosen.parallelism, use="act" if repair else "ask")
     with app.services.open_project(settings, writes=repair) as project:
         if repair:
             # looking alone is to be quick: it imports nothing of what acting needs

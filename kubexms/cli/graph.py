@@ -33,7 +33,7 @@ def graph(app: App, /, form: str, **options: Any) -> None:
     chosen = Chosen(**options)
     wanted = plan_options(chosen)
     with (
-        app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project,
+        app.services.open_project(settings_for(app, wanted, chosen.parallelism, use="ask")) as project,
         asking(app) as listener,
     ):
         found = app.services.graph(project, recorded(wanted, project), listener=listener)

@@ -174,9 +174,18 @@ class Chosen:
         return [flag for flag, value in flags.items() if value]
 
 
-def settings_for(app: App, options: PlanOptions, parallelism: int | None = None) -> Settings:
-    """How to open the project of a plan; paths stay relative to the directory of `-C`."""
-    from kubexms.services.project import Settings
+def settings_for(
+    app: App,
+    options: PlanOptions,
+    parallelism: int | None = None,
+    *,
+    use: Literal["ask", "act"] | None = None,
+) -> Settings:
+    """How to open the project of a plan; paths stay relative to the directory of `-C`.
+
+    `use` says what follows for the hosts: asked, or changed as well. They are connected to meanwhile.
+    """
+    from kubexms.services.project import Foreseen, Settings
 
     return Settings(
         root=app.root,
@@ -187,6 +196,7 @@ def settings_for(app: App, options: PlanOptions, parallelism: int | None = None)
         environ=app.environ,
         parallelism=parallelism,
         untrusted=options.untrusted,
+        foreseen=Foreseen(options.limit, acting=use == "act") if use is not None else None,
     )
 
 

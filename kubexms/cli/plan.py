@@ -54,7 +54,7 @@ def plan(
     if as_json:
         open_stream(app)
     wanted = plan_options(chosen, "destroy" if destroy else "apply")
-    with app.services.open_project(settings_for(app, wanted, chosen.parallelism)) as project:
+    with app.services.open_project(settings_for(app, wanted, chosen.parallelism, use="ask")) as project:
         if out is not None:
             # the saved plan is bound to a lineage and a key: they must outlive this process
             project.store.ensure()

@@ -10,7 +10,8 @@ from kubexms.config.documents import DocumentKinds, SchemaSet, Validated, valida
 from kubexms.config.documents.kinds import API_GROUP
 from kubexms.config.documents.validate import is_ours
 from kubexms.config.problems import Problems
-from kubexms.config.yaml import read_documents
+from kubexms.config.yaml import Document, read_documents
+from kubexms.diagnostics import Diagnostic
 from kubexms.errors import ConfigError
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -20,6 +21,31 @@ def display(path: Path) -> str:
     """A file's name as the user would type it: relative to where they are, if it is below."""
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+
+
+@dataclass(slots=True)
+class Found:
+    """A document that was read, or what kept it from being read."""
+
+    directory: Path
+    document: Document | None
+    wrong: tuple[Diagnostic, ...] = ()
+    _checked: tuple[Validated | None, list[Diagnostic]] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it says that it is; empty where it says nothing of use."""
+        value = self.document.value if self.document is not None else None
+        kind = value.get("kind") if isinstance(value, dict) else None
+        return kind if isinstance(kind, str) else ""
+
+    def checked(self, kinds: DocumentKinds, schemas: SchemaSet) -> tuple[Validated | None, list[Diagnostic]]:
+        """The valid document, or what is wrong with it. Checks once."""
+        if self.document is None:
+            return None, list(self.wrong)
+        if self._checked is None:
+            self._checked = validate_document(self.document, kinds, schemas, self.directory)
+        return self._checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +61,37 @@ class Discovery:
 
         Raises `ConfigError` if it is no readable directory.
         """
-        try:
-            files = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and item.is_file())
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the directory {path}: {error.strerror}",
-                detail="`-C DIR` names the project's directory.",
-            ) from None
-        return [document for file in files for document in self.file(file, named=False)]
-
-    def files(self, paths: Sequence[Path]) -> list[Validated]:
-        """The documents of these files (of a directory, all in it)."""
-        found: list[Validated] = []
-        for path in paths:
-            found += self.directory(path) if path.is_dir() else self.file(path, named=True)
-        return found
+        return self.valid(self.read_directory(path))
 
     def file(self, path: Path, *, named: bool) -> list[Validated]:
         """The valid documents of one file. With `named`, it was asked for and must hold only ours."""
+        return self.valid(self._file(path, named=named))
+
+    def read(self, paths: Sequence[Path]) -> list[Found]:
+        """The documents of these files (of a directory, all in it), not checked yet.
+
+        Raises `ConfigError` for what cannot be read.
+        """
+        found: list[Found] = []
+        for path in paths:
+            found += self.read_directory(path) if path.is_dir() else self._file(path, named=True)
+        return found
+
+    def read_directory(self, path: Path) -> list[Found]:
+        """The documents that `directory` checks. Raises `ConfigError` if it is no readable directory."""
+        return [item for file in _files(path) for item in self._file(file, named=False)]
+
+    def valid(self, found: Sequence[Found]) -> list[Validated]:
+        """Those that are as they should be."""
+        documents: list[Validated] = []
+        for item in found:
+            validated, wrong = item.checked(self.kinds, self.schemas)
+            self.problems.extend(wrong)
+            if validated is not None:
+                documents.append(validated)
+        return documents
+
+    def _file(self, path: Path, *, named: bool) -> list[Found]:
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -62,16 +101,17 @@ class Discovery:
         try:
             documents = read_documents(data, display(path))
         except ConfigError as error:
-            self.problems.take(error)
-            return []
+            return [Found(path.parent, None, tuple(error.diagnostics))]
         if named and not documents:
             raise ConfigError(f"{display(path)} holds no document")
-        found: list[Validated] = []
-        for document in documents:
-            if not named and not is_ours(document):
-                continue
-            validated, wrong = validate_document(document, self.kinds, self.schemas, path.parent)
-            self.problems.extend(wrong)
-            if validated is not None:
-                found.append(validated)
-        return found
+        return [Found(path.parent, document) for document in documents if named or is_ours(document)]
+
+
+def _files(directory: Path) -> list[Path]:
+    try:
+        return sorted(item for item in directory.iterdir() if item.suffix in SUFFIXES and item.is_file())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the directory {directory}: {error.strerror}",
+            detail="`-C DIR` names the project's directory.",
+        ) from None

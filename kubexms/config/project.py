@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kubexms.config.beforehand import HostsKnown, hosts_beforehand, hosts_in_turn
 from kubexms.config.checks import check
 from kubexms.config.commands import RunCommand
 from kubexms.config.discover import Discovery
@@ -22,7 +23,7 @@ from kubexms.config.expansion import Expansion, ModuleScope
 from kubexms.config.inventory import InventoryReader, host_place, known_roles
 from kubexms.config.merging import Written, declarations, hooks, pipelines, strategy
 from kubexms.config.problems import Problems
-from kubexms.config.selection import Selection, inventories, only_ones, own_hosts, select
+from kubexms.config.selection import Selection, only_ones
 from kubexms.config.sources import SourceMap
 from kubexms.config.variables import GivenValue, ResolvedVariable, check_hosts, given_values, resolve
 from kubexms.config.varsfrom import vars_from
@@ -72,17 +73,24 @@ def load_project(
     kinds: DocumentKinds = DEFAULT_KINDS,
     untrusted: bool = False,
     now: datetime | None = None,
+    hosts_known: HostsKnown | None = None,
 ) -> LoadedProject:
     """Load every kubexms document of a directory, or only `files` (relative to `root`).
 
     Runs the commands that inventories and `varsFrom` name, through `run_command`, unless `untrusted`;
     secrets are not resolved here. `now` (default: the clock) decides which maintenance has ended.
-    Raises `ConfigError` with all problems that were found, each with its place.
+    `hosts_known` is called at most once, before the other documents are checked: not where hosts come from
+    a command. Raises `ConfigError` with all problems that were found, each with its place.
     """
     root = root.resolve()
     problems = Problems()
     discovery = Discovery(kinds, SchemaSet(registry), problems)
-    documents = discovery.files([root / path for path in files]) if files else discovery.directory(root)
+    reader = InventoryReader(run_command, problems, now or datetime.now(UTC), untrusted)
+    found = discovery.read([root / path for path in files]) if files else discovery.read_directory(root)
+    known = hosts_beforehand(found, discovery, environment, reader)
+    if known is not None and hosts_known is not None:
+        hosts_known(known.selection.spec, known.hosts)
+    documents = discovery.valid(found)
     problems.raise_errors()
     if not documents:
         raise ConfigError(
@@ -91,10 +99,8 @@ def load_project(
         )
     problems.extend(only_ones(documents))
     problems.raise_errors()
-    selection = select(documents, environment)
-    chosen = [*inventories(documents, selection, discovery, problems), *own_hosts(documents)]
-    reader = InventoryReader(run_command, problems, now or datetime.now(UTC), untrusted)
-    hosts = reader.hosts(chosen)
+    known = known or hosts_in_turn(documents, discovery, environment, reader)
+    selection, chosen, hosts = known.selection, known.inventories, known.hosts
     problems.raise_errors()
     given = given_values(
         variables or {}, [*selection.var_files(root), *(root / path for path in var_files)], environ or {}

@@ -74,6 +74,7 @@ class ScriptedConnection:
         self.exchanges: list[Exchange] = []
         self.runs: list[RunIdentity] = []
         self.uploads: list[tuple[str, Payload]] = []
+        self.prepared = 0
         self.closed = 0
         self.interrupted = 0
         self.reconnected = 0
@@ -81,6 +82,9 @@ class ScriptedConnection:
     @property
     def host(self) -> str:
         return self._host
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         self._check()

@@ -236,6 +236,10 @@ class ReadOnlyConnection(Protocol):
         """The inventory's name of the host."""
         ...
 
+    def prepare(self) -> None:
+        """Connect now, so that the first `ask` need not. It raises what goes wrong; this raises nothing."""
+        ...
+
     def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         """Ask all fragments in one round trip, on one session channel.
 

@@ -41,6 +41,7 @@ class ShellReader:
         self._connect_timeout = connect_timeout
         self._clock = clock
         self._channel: ByteChannel | None = None
+        self._prepared: ByteChannel | ConnectionFailed | None = None
         self._interrupted = False
 
     @property
@@ -48,12 +49,20 @@ class ShellReader:
         """The inventory's name of the host."""
         return self._host
 
+    def prepare(self) -> None:
+        """See `protocol.ReadOnlyConnection.prepare`."""
+        try:
+            self._prepared = self._open(self._clock() + 3 * self._connect_timeout)
+        except ConnectionFailed as error:
+            self._prepared = error
+
     def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         """See `protocol.ReadOnlyConnection.ask`."""
         began = self._clock()
         until = began + deadline
         marker = new_marker()
-        with self._opened(until) as channel:
+        self._interrupted = False
+        with self._using(self._ready() or self._open(until)) as channel:
             asking = Asking(channel, fragments, marker=marker, until=until, clock=self._clock)
             try:
                 answers = asking.run()
@@ -75,14 +84,23 @@ class ShellReader:
             )
 
     @contextlib.contextmanager
-    def _opened(self, until: float) -> Iterator[ByteChannel]:
-        channel = self._open(until)
+    def _using(self, channel: ByteChannel) -> Iterator[ByteChannel]:
         self._channel = channel
         try:
             yield channel
         finally:
             self._channel = None
             channel.close()
+
+    def _ready(self) -> ByteChannel | None:
+        """What was prepared, once, if it has not ended since. Raises what went wrong with it."""
+        prepared, self._prepared = self._prepared, None
+        if isinstance(prepared, ConnectionFailed):
+            raise prepared
+        if prepared is not None and prepared.receive(0.0).ended:
+            prepared.close()
+            return None
+        return prepared
 
     def _open(self, until: float) -> ByteChannel:
         self._interrupted = False
@@ -102,6 +120,9 @@ class ShellReader:
 
     def close(self) -> None:
         """Release everything; safe to call twice."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and not isinstance(prepared, ConnectionFailed):
+            prepared.close()
         self._transport.close()
 
 
@@ -173,7 +194,7 @@ class ShellConnection(ShellReader):
         session = self._ready_session()
         self._uploads += 1
         path = f"{session.directory}/payload.{self._uploads}"
-        with self._opened(self._clock() + self._connect_timeout) as channel:
+        with self._using(self._open(self._clock() + self._connect_timeout)) as channel:
             Upload(channel, host=self._host, clock=self._clock).send(source, path, name=name)
         return path
 
@@ -186,7 +207,7 @@ class ShellConnection(ShellReader):
             self._transport.close()
             try:
                 if self._run is None:
-                    with self._opened(min(limit, self._clock() + self._connect_timeout)):
+                    with self._using(self._open(min(limit, self._clock() + self._connect_timeout))):
                         return
                 self._open_session(wait=max(0.0, limit - self._clock()))
                 return

@@ -29,8 +29,9 @@ from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import HostStatus, Plan, PlanOptions
 from kubexms.plan.planner import Planned
 from kubexms.plan.staleness import Moved, moved_since
+from kubexms.services.connecting import HostConnector
 from kubexms.services.planning import Prepared, prepare
-from kubexms.services.project import HostConnector, Project
+from kubexms.services.project import Project
 from kubexms.services.running import RunSetup, run_changes
 from kubexms.services.state import actor, lock_info
 from kubexms.state.model import LockInfo, RunRecord, StepRecord, StepState

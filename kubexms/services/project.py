@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,17 +11,30 @@ from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.config.place import StatePlace, state_place
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.secrets import SecretResolver
-from kubexms.config.targets import connection_target
-from kubexms.errors import StateError
+from kubexms.errors import PlanError, StateError
 from kubexms.plan.conceal import Concealer
-from kubexms.runtime.connect import open_connection, open_readonly, run_local_command
-from kubexms.runtime.protocol import Connection, Fragment, ReadOnlyConnection, Reply
+from kubexms.plan.selection import limited
+from kubexms.runtime.connect import run_local_command
+from kubexms.services.connecting import HostConnector
 from kubexms.spec.inventory import ConnectionSpec, Host
-from kubexms.spec.project import StateLocation
+from kubexms.spec.project import ProjectSpec, StateLocation
 from kubexms.state.model import StateSnapshot
 from kubexms.state.protocol import StateStore
 from kubexms.state.store import open_store
 from kubexms.step.registry import Registry, default_registry
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Hosts that will be asked as soon as the project is open: connecting to them begins while it is opened.
+
+    Those beyond the parallelism wait for their turn, and those in maintenance are left alone.
+    """
+
+    limit: tuple[str, ...] = ()
+    """As `--limit` says."""
+    acting: bool = False
+    """They will be changed, too."""
 
 
 @dataclass(frozen=True)
@@ -37,88 +50,8 @@ class Settings:
     parallelism: int | None = None
     untrusted: bool = False
     """Runs no check of a user, no local command and no secret command (pull requests of strangers)."""
-
-
-class HostConnector:
-    """Opens connections by host name. Thread-safe.
-
-    With `keep`, a connection that was opened for asking is kept and used again for acting:
-    an apply connects once per host. What is handed out for asking has no method that writes.
-    """
-
-    def __init__(
-        self, hosts: Mapping[str, Host], resolver: SecretResolver, root: Path, *, keep: bool = False
-    ) -> None:
-        self._hosts = dict(hosts)
-        self._root = root
-        self._resolver = resolver
-        self._keep = keep
-        self._open: dict[str, Connection] = {}
-        self._lock = threading.Lock()
-
-    def add(self, host: Host) -> None:
-        """Make a host known that is not in the inventory (any more)."""
-        self._hosts.setdefault(host.name, host)
-
-    def readonly(self, host: str) -> ReadOnlyConnection:
-        """A connection that cannot write; connects at its first question."""
-        if not self._keep:
-            return open_readonly(connection_target(self._hosts[host], self._resolver, self._root))
-        return _Asking(self.writable(host))
-
-    def writable(self, host: str) -> Connection:
-        """The connection that can act, one per host; connects when first used."""
-        return self._opened(host, host)
-
-    def _opened(self, key: str, host: str) -> Connection:
-        with self._lock:
-            if key not in self._open:
-                self._open[key] = open_connection(
-                    connection_target(self._hosts[host], self._resolver, self._root)
-                )
-            return self._open[key]
-
-    def peer(self, host: str) -> Connection:
-        """One more connection to a host that other hosts' steps talk to, apart from its own; kept."""
-        return self._opened(f"{host} as a peer", host)
-
-    def release(self, host: str) -> None:
-        """Close one host's connection."""
-        with self._lock:
-            connection = self._open.pop(host, None)
-        if connection is not None:
-            connection.close()
-
-    def interrupt(self) -> None:
-        """End what runs on every host now."""
-        with self._lock:
-            connections = list(self._open.values())
-        for connection in connections:
-            connection.interrupt()
-
-    def close(self) -> None:
-        """Close every connection."""
-        with self._lock:
-            connections, self._open = list(self._open.values()), {}
-        for connection in connections:
-            connection.close()
-
-
-class _Asking:
-    """A kept connection as a plan sees it: it can be asked, and closing it leaves it open."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @property
-    def host(self) -> str:
-        return self._connection.host
-
-    def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
-        return self._connection.ask(fragments, deadline=deadline)
-
-    def close(self) -> None:
-        pass
+    foreseen: Foreseen | None = None
+    """None: nobody will be asked."""
 
 
 @dataclass
@@ -148,6 +81,10 @@ class Project:
     registry: Registry
     store: StateStore
     resolver: SecretResolver
+    begun: HostConnector | None = None
+    """Its connections were begun while the project was opened."""
+    used: bool = False
+    """Somebody has got them."""
 
     @property
     def parallelism(self) -> int:
@@ -160,23 +97,30 @@ class Project:
         return self.loaded.state_dir / f"{self.loaded.workspace}.db"
 
     def connector(self, snapshot: StateSnapshot | None = None, *, keep: bool = False) -> HostConnector:
-        """A new connector for the hosts of the inventory and those that only state knows.
+        """A connector for the hosts of the inventory and those that only state knows: the one that was
+        begun, if it is of that sort, else a new one.
 
         The state is read for it, unless `snapshot` has been read already.
         """
         hosts = {host.name: host for host in self.loaded.inventory.hosts}
-        known = (snapshot or self.store.snapshot()).hosts
-        for name, state in known.items():
+        if self.begun is not None and self.begun.keep is keep and not self.used:
+            connector, self.used = self.begun, True
+        else:
+            connector = HostConnector(hosts, self.resolver, self.loaded.root, keep=keep)
+        for name, state in (snapshot or self.store.snapshot()).hosts.items():
             if name not in hosts:
-                hosts[name] = Host(name=name, connection=ConnectionSpec.model_validate(state.connection))
-        return HostConnector(hosts, self.resolver, self.loaded.root, keep=keep)
+                connection = ConnectionSpec.model_validate(state.connection)
+                connector.add(Host(name=name, connection=connection))
+        return connector
 
     def concealer(self) -> Concealer:
         """Digests under this state's key."""
         return Concealer(self.store.key())
 
     def close(self) -> None:
-        """Release the state."""
+        """Release the state, and connections that were begun."""
+        if self.begun is not None:
+            self.begun.close()
         self.store.close()
 
 
@@ -187,23 +131,52 @@ def open_project(settings: Settings, *, registry: Registry | None = None, writes
     runner must have been asked for.
     """
     registry = registry or default_registry()
-    loaded = load_project(
-        settings.root,
-        files=settings.files,
-        environment=settings.environment,
-        variables=settings.variables,
-        var_files=settings.var_files,
-        environ=settings.environ,
-        registry=registry,
-        run_command=run_local_command,
-        kinds=DOCUMENT_KINDS,
-        untrusted=settings.untrusted,
-    )
-    if writes:
-        _refuse_ephemeral_state(loaded.state_dir, loaded.spec.state, settings.environ)
-    store = open_store(loaded.state_dir, loaded.workspace)
-    resolver = SecretResolver(loaded.root, settings.environ, run_local_command, untrusted=settings.untrusted)
-    return Project(settings, loaded, registry, store, resolver)
+    root = settings.root.resolve()
+    resolver = SecretResolver(root, settings.environ, run_local_command, untrusted=settings.untrusted)
+    with ExitStack() as stack:
+        beginning = _Beginning(settings, resolver, stack)
+        loaded = load_project(
+            root,
+            files=settings.files,
+            environment=settings.environment,
+            variables=settings.variables,
+            var_files=settings.var_files,
+            environ=settings.environ,
+            registry=registry,
+            run_command=run_local_command,
+            kinds=DOCUMENT_KINDS,
+            untrusted=settings.untrusted,
+            hosts_known=beginning.connect if settings.foreseen is not None else None,
+        )
+        if writes:
+            _refuse_ephemeral_state(loaded.state_dir, loaded.spec.state, settings.environ)
+        store = open_store(loaded.state_dir, loaded.workspace)
+        stack.pop_all()
+    return Project(settings, loaded, registry, store, resolver, beginning.connector)
+
+
+class _Beginning:
+    """Connects to the hosts that will be asked, once they are known; `stack` closes that again."""
+
+    def __init__(self, settings: Settings, resolver: SecretResolver, stack: ExitStack) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._stack = stack
+        self.connector: HostConnector | None = None
+
+    def connect(self, spec: ProjectSpec, hosts: tuple[Host, ...]) -> None:
+        """Begin with the first hosts, as many as are asked at once."""
+        foreseen = self._settings.foreseen
+        assert foreseen is not None
+        try:
+            chosen = limited(hosts, foreseen.limit)
+        except PlanError:  # in its turn
+            return
+        root, by_name = self._resolver.root, {host.name: host for host in hosts}
+        self.connector = HostConnector(by_name, self._resolver, root, keep=foreseen.acting)
+        self._stack.callback(self.connector.close)
+        names = [host.name for host in chosen if host.maintenance is None]
+        self.connector.prepare(names[: self._settings.parallelism or spec.parallelism])
 
 
 def open_state(settings: Settings, *, registry: Registry | None = None, writes: bool = False) -> OpenState:

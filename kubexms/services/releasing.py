@@ -13,7 +13,8 @@ from kubexms.errors import ConnectionFailed, SecretError, StateError
 from kubexms.executor.releasing import releasing
 from kubexms.runtime.connect import run_local_command
 from kubexms.runtime.protocol import RunIdentity
-from kubexms.services.project import HostConnector, OpenState
+from kubexms.services.connecting import HostConnector
+from kubexms.services.project import OpenState
 from kubexms.services.state import actor, select, writing
 from kubexms.spec.inventory import Host
 from kubexms.state.model import StateSnapshot, StepState

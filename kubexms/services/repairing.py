@@ -16,9 +16,10 @@ from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.reverting import Reverting, as_applied, reverting
 from kubexms.services.applying import begin, finish, unreachable
+from kubexms.services.connecting import HostConnector
 from kubexms.services.drift import DriftReport, remembered, report_of
 from kubexms.services.planning import Prepared, graph_of, prepare
-from kubexms.services.project import HostConnector, Project
+from kubexms.services.project import Project
 from kubexms.services.running import RunSetup, run_changes
 from kubexms.services.state import actor, lock_info
 from kubexms.spec.pipeline import Hooks

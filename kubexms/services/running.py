@@ -29,8 +29,9 @@ from kubexms.plan.model import Change, Plan
 from kubexms.plan.questions import Seen
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import ReadOnlyConnection, RunIdentity
+from kubexms.services.connecting import HostConnector
 from kubexms.services.planning import Prepared, graph_of, tasks_of
-from kubexms.services.project import HostConnector, Project
+from kubexms.services.project import Project
 from kubexms.spec.pipeline import HookSpec
 from kubexms.state.protocol import StateWriter
 from kubexms.step.contract import Disruption

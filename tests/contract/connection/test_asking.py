@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +28,45 @@ def test_answers_come_in_the_order_of_the_questions(place: Place) -> None:
     first, second = place.ask(Fragment("emit 0 a; emit 3 'b c'", records=2), Fragment("emit 1 ''"))
     assert first.records == (Record(0, b"a"), Record(3, b"b c"))
     assert (second.records, second.failure, second.guard) == ((Record(1, b""),), None, GuardMode.OFF)
+
+
+def test_a_prepared_connection_answers_the_same(place: Place) -> None:
+    connection = place.reader()
+    connection.prepare()
+    for _ in range(2):
+        (answer,) = connection.ask([FINE], deadline=30.0).answers
+        assert answer.records == (Record(0, b"fine"),)
+
+
+def test_what_was_prepared_may_have_ended_by_then(local_place: Place) -> None:
+    there = local_place.environment(KX_MARK=long_sleep())
+    connection = there.reader()
+    connection.prepare()
+    for pid in _shells_of(there):
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not _shells_of(there))
+    (answer,) = connection.ask([FINE], deadline=30.0).answers
+    assert answer.records == (Record(0, b"fine"),)
+
+
+def test_what_was_prepared_ends_with_the_connection(local_place: Place) -> None:
+    there = local_place.environment(KX_MARK=long_sleep())
+    connection = there.reader()
+    connection.prepare()
+    assert eventually(lambda: bool(_shells_of(there)))
+    connection.close()
+    assert eventually(lambda: not _shells_of(there))
+
+
+def _shells_of(place: Place) -> list[int]:
+    """Processes that have the place's mark in their environment; those that have ended have none."""
+    mark = f"KX_MARK={place.target.environment['KX_MARK']}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
 
 
 def test_no_question_is_answered_too(place: Place) -> None:

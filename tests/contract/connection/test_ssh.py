@@ -315,12 +315,27 @@ def test_a_whole_plan_is_one_connection_and_one_session(sshd: Sshd, known_anywhe
     door = Doorkeeper(sshd.port, refused=0)
     connection = open_readonly(sshd.target(port=door.port, known_hosts=known_anywhere))
     try:
+        connection.prepare()
         connection.ask([Fragment("emit 0 x")] * 50, deadline=30.0)
         connection.ask([Fragment("emit 0 x")] * 50, deadline=30.0)
     finally:
         connection.close()
         door.close()
     assert door.calls == 1
+
+
+def test_what_goes_wrong_beforehand_is_told_by_the_first_question(sshd: Sshd, tmp_path: Path) -> None:
+    door = Doorkeeper(sshd.port, refused=0)
+    connection = open_readonly(sshd.target(port=door.port, known_hosts=known(tmp_path / "none", "")))
+    try:
+        connection.prepare()
+        assert door.calls == 1
+        with pytest.raises(HostKeyRejected, match=r"^h1: "):
+            connection.ask([Fragment("emit 0 x")], deadline=30.0)
+        assert door.calls == 1
+    finally:
+        connection.close()
+        door.close()
 
 
 def test_jump_hosts_share_one_connection(sshd: Sshd, known_anywhere: Path) -> None:

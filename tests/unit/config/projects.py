@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kubexms.config.beforehand import HostsKnown
 from kubexms.config.commands import RunCommand
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.diagnostics import Diagnostic
@@ -75,6 +76,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     run_command: RunCommand | None = None,
     untrusted: bool = False,
+    hosts_known: HostsKnown | None = None,
 ) -> LoadedProject:
     """`load_project` with the built-in kinds and a fixed clock."""
     return load_project(
@@ -88,6 +90,7 @@ def load(
         run_command=run_command or Commands(),
         untrusted=untrusted,
         now=NOW,
+        hosts_known=hosts_known,
     )
 
 

@@ -69,7 +69,8 @@ def _read_only(path: Path) -> None:
     """Read and validate, without what the documents need of the world around them."""
     problems = Problems()
     schemas = SchemaSet(default_registry(plugins=False))
-    assert Discovery(DOCUMENT_KINDS, schemas, problems).files([path])
+    discovery = Discovery(DOCUMENT_KINDS, schemas, problems)
+    assert discovery.valid(discovery.read([path]))
     problems.raise_errors()
 
 

@@ -93,6 +93,9 @@ class _Turn:
     def host(self) -> str:
         return self._host
 
+    def prepare(self) -> None:
+        self._connection.prepare()
+
     def ask(self, fragments: Sequence[Fragment], *, deadline: float) -> Reply:
         return self._turns.answer(self._host, self._connection, fragments)
 
