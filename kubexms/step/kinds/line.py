@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,9 +12,11 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
-from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
+from kubexms.step.kinds._shell.atomic import owner_of
 from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, edit_functions
+from kubexms.step.kinds._shell.edits import edits_functions
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
 
@@ -175,22 +178,35 @@ class LineExecutor(StepExecutor[LineSpec]):
 
     def action(self, spec: LineSpec, request: ChangeRequest) -> Action:
         path, head = quote(spec.path), edit_functions(_token(spec)) + _FIND
-        payloads = {"line": _payload(spec.line or ""), "regexp": _payload(spec.regexp or "")}
         if spec.state == "absent":
+            payloads = {"line": _payload(spec.line or ""), "regexp": _payload(spec.regexp or "")}
             option = "-vE" if spec.regexp is not None else "-vxF"
             name = "regexp" if spec.regexp is not None else "line"
             return Action(
                 f"{head}[ -e {path} ] || exit 0\nedit {path} ''\n{_without(name, option)}finish\n", payloads
             )
-        lines = [head + f"edit {path} {quote('y' if spec.create else '')}", "m="]
-        if spec.regexp is not None:
-            lines.append("m=$(match regexp)")
-        lines.append('[ -n "$m" ] || m=$(exact line)')
-        lines.append(
-            'if [ -n "$m" ]; then\n    number "$m"\n    payload line | replace "$n" "$((n + 1))" >"$t"\nelse'
-        )
-        lines.append(_place(spec, payloads))
-        lines.append("fi\nfinish")
+        text, payloads = _replaced(spec)
+        return Action(f"{head}edit {path} {_create(spec)}\n{text}finish\n", payloads)
+
+    def shares(self, spec: LineSpec) -> str | None:
+        """Lines that are to be there."""
+        return "edit" if spec.state == "present" else None
+
+    def merge(self, parts: Sequence[Part[LineSpec]]) -> Action:
+        """Each file is replaced once for all lines in a row that are in it."""
+        lines = [edits_functions("") + _FIND]
+        payloads: dict[str, Payload] = {}
+        rows = itertools.groupby(enumerate(parts), key=lambda row: row[1].spec.path)
+        for path, turns in rows:
+            opened = False
+            for number, part in turns:
+                if not opened:
+                    lines.append(f"{owner_of(_token(part.spec))}shared {quote(path)} {_create(part.spec)}")
+                    opened = True
+                text, own = _replaced(part.spec, number)
+                payloads |= own
+                lines.append(f"turn {part.store}\n{text}turned")
+            lines.append("close")
         return Action("\n".join(lines) + "\n", payloads)
 
     def undo(self, spec: LineSpec, prior: Observation) -> Action | None:
@@ -257,21 +273,35 @@ def _without(name: str, option: str) -> str:
     )
 
 
-def _place(spec: LineSpec, payloads: dict[str, Payload]) -> str:
-    """Where a line goes that is not there yet."""
-    end = '    { cat "$src"; endline "$src"; payload line; } >"$t"'
-    if spec.insert_before == "BOF":
-        return '    { payload line; cat "$src"; } >"$t"'
-    where = spec.insert_before or spec.insert_after
-    if where is None or where == "EOF":
-        return end
-    payloads["place"] = _payload(where)
-    number = "$n" if spec.insert_before is not None else "$((n + 1))"
-    return (
-        "    m=$(match place)\n"
-        f'    if [ -n "$m" ]; then\n        number "$m"\n'
-        f'        payload line | replace "{number}" "{number}" >"$t"\n    else\n    {end}\n    fi'
+def _create(spec: LineSpec) -> str:
+    return quote("y" if spec.create else "")
+
+
+def _replaced(spec: LineSpec, number: int | None = None) -> tuple[str, dict[str, Payload]]:
+    """Fills "$t" with the text that has the line, and its payloads; `number` tells them from others'."""
+    line, regexp, place = (
+        f"{name}{'' if number is None else number}" for name in ("line", "regexp", "place")
     )
+    payloads = {line: _payload(spec.line or ""), regexp: _payload(spec.regexp or "")}
+    found = f"m=$(match {regexp})\n" if spec.regexp is not None else "m=\n"
+    end = f'{{ cat "$src"; endline "$src"; payload {line}; }} >"$t"'
+    where = spec.insert_before or spec.insert_after
+    if spec.insert_before == "BOF":
+        missing = f'{{ payload {line}; cat "$src"; }} >"$t"'
+    elif where is None or where == "EOF":
+        missing = end
+    else:
+        payloads[place] = _payload(where)
+        at = "$n" if spec.insert_before is not None else "$((n + 1))"
+        missing = (
+            f'm=$(match {place})\nif [ -n "$m" ]; then\nnumber "$m"\n'
+            f'payload {line} | replace "{at}" "{at}" >"$t"\nelse\n{end}\nfi'
+        )
+    text = (
+        f'{found}[ -n "$m" ] || m=$(exact {line})\nif [ -n "$m" ]; then\nnumber "$m"\n'
+        f'payload {line} | replace "$n" "$((n + 1))" >"$t"\nelse\n{missing}\nfi\n'
+    )
+    return text, payloads
 
 
 __all__ = ["LineExecutor", "LineSpec"]

@@ -67,6 +67,27 @@ def test_the_one_that_fails_is_named_and_what_follows_is_not_done(
     assert here.is_right()
 
 
+def test_lines_of_one_file(here: Here) -> None:
+    path = here.files / "a"
+    path.write_text("first")
+    line = {"kind": "line", "path": str(path)}
+    lines: list[dict[str, object]] = [{**line, "name": f"l{n}", "line": f"line {n}"} for n in range(4)]
+    lines[2]["path"] = str(here.files / "nowhere")
+    here.steps(*lines)
+    ran = here.apply()
+    assert ran.statuses == ["ok", "ok", "failed", "skipped"]
+    assert "'create: true' makes it" in ran.results["m/t/l2@here"].message
+    assert ran.results["m/t/l0@here"].changed
+    assert ran.together
+    assert path.read_text() == "first\nline 0\nline 1\n"
+    lines[2]["create"] = True
+    here.steps(*lines)
+    assert here.apply().statuses == ["ok"] * 2
+    assert here.is_right()
+    here.apply(destroy=True)
+    assert here.texts() == {"a": "first"}
+
+
 def test_an_ignored_failure_lets_the_others_go_on(here: Here) -> None:
     here.steps(here.file("a"), here.file("nowhere/b", ignoreErrors=True), here.file("c"))
     assert here.apply().statuses == ["ok", "ok", "ignored"]

@@ -85,10 +85,11 @@ def functions(token: str) -> str:
 
     `begin` removes what a killed run has left behind under the same token.
     """
-    return f"{_of(token)}{_FUNCTIONS}"
+    return f"{owner_of(token)}{_FUNCTIONS}"
 
 
-def _of(token: str) -> str:
+def owner_of(token: str) -> str:
+    """Makes what follows use the temporary files of this token."""
     return f"id={hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}\n"
 
 
@@ -104,7 +105,7 @@ def together(writings: Sequence[tuple[str, Sequence[str]]]) -> str:
     lines = [_FUNCTIONS, "=; ".join(names) + "=; placed="]
     lines.append(f'ended() {{ rm -f -- {every}; [ -z "$placed" ] || flush {homes}; }}')
     for name, (path, filling) in zip(names, writings, strict=True):
-        lines += [f"{_of(path)}begin {quote(path)}", f"{name}=$t", "trap ended EXIT", *filling]
+        lines += [f"{owner_of(path)}begin {quote(path)}", f"{name}=$t", "trap ended EXIT", *filling]
     lines += [f"flush {every}", "placed=y"]
     for name, (path, _) in zip(names, writings, strict=True):
         lines += [f"t=${name} p={quote(path)}", "place", f"{name}="]

@@ -16,7 +16,7 @@ _EDIT = """\
 sum() {
     if [ -f "$1" ]; then sha256sum <"$1"; else echo -; fi
 }
-edit() {
+target() {
     follow "$1"
     begin "$f"
     src=$p
@@ -25,6 +25,9 @@ edit() {
         src=/dev/null
     fi
     [ -f "$p" ] || [ "$src" = /dev/null ] || fail "$p is not a regular file"
+}
+edit() {
+    target "$1" "$2"
     was=$(sum "$p")
     o=$KX_BACKUP/original
     if [ ! -e "$o" ] && [ ! -e "$KX_BACKUP/nothing" ]; then
