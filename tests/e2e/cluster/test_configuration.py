@@ -10,6 +10,7 @@ import pytest
 from kubexms.config.artifacts import load_artifacts
 from tests.e2e.cluster import supply
 from tests.e2e.cluster.conftest import ClusterHosts
+from tests.e2e.projects import ProjectDirectory
 from tests.e2e.testbed import Host
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -22,10 +23,11 @@ def host(cluster_hosts: ClusterHosts, artifacts: Path) -> Host:
     """A bare host with kubeadm and the configuration for it."""
     [made] = cluster_hosts(1)
     found = load_artifacts(artifacts)
-    kubeadm = found.find("kubeadm", arch="amd64", version=supply.VERSION)
-    assert kubeadm is not None
-    shutil.copy(found.path(kubeadm), f"/proc/{made.init}/root/usr/local/bin/kubeadm")
-    made.run("chmod +x /usr/local/bin/kubeadm", check=True)
+    for name in ("kubeadm", "kubelet", "kubectl"):
+        program = found.find(name, arch="amd64", version=supply.VERSION)
+        assert program is not None
+        shutil.copy(found.path(program), f"/proc/{made.init}/root/usr/local/bin/{name}")
+    made.run("chmod +x /usr/local/bin/kube*", check=True)
     text = GOLDEN.read_text().replace("__KUBEXMS_NODE_NAME__", made.name)
     text = text.replace("__KUBEXMS_NODE_ADDRESS__", made.address)
     # the last two documents are for joining
@@ -64,3 +66,29 @@ def test_it_would_make_a_cluster_of_it(host: Host) -> None:
         assert name in names
     for told in ("--audit-log-maxage=30", "--node-cidr-mask-size=25", "heartbeat-interval:", "maxPods: 60"):
         assert told in done.stdout
+
+
+def test_what_it_refuses_leaves_no_authorities(
+    host: Host, cluster_hosts: ClusterHosts, tmp_path: Path
+) -> None:
+    """They were made for it, and it began nothing: there is no crictl here."""
+    config, join = (text for text in GOLDEN.read_text().split("---\n")[1:6:4])
+    project = ProjectDirectory(tmp_path, cluster_hosts.fleet, [host])
+    node = {
+        "cluster": "demo",
+        "nodeName": host.name,
+        "role": "control-plane",
+        "version": "1.20.2",
+        "endpoint": "k8s.example.com:6443",
+        "peers": [host.name],
+        "config": config,
+        "joinConfig": join,
+        "authorityDays": 7300,
+    }
+    project.pipeline({"name": "node", "kind": "kubeadmNode", **node})
+    for _ in range(2):
+        done = project.run("apply", "--auto-approve")
+        assert done.returncode == 1
+        assert "[ERROR FileExisting-crictl]" in done.stdout + done.stderr
+        assert host.run("ls /etc/kubernetes/pki /var/lib/kubexms/kubeadm/unfinished").stdout == ""
+        assert "will be created" in project.run("plan").stdout

@@ -32,7 +32,10 @@ made=
 ended() {
   status=$?
   # authorities that were made for kubeadm, and that it has not signed anything with
-  if [ "$status" -ne 0 ] && [ ! -e /etc/kubernetes/pki/apiserver.crt ]; then rm -f $made; fi
+  if [ "$status" -ne 0 ] && [ -n "$made" ] && [ ! -e /etc/kubernetes/pki/apiserver.crt ]; then
+    rm -f $made
+    rmdir /etc/kubernetes/pki/etcd /etc/kubernetes/pki 2>/dev/null || :
+  fi
   if [ "$status" -ne 0 ] && untouched; then rm -f "$own/unfinished"; fi
   exit "$status"
 }
