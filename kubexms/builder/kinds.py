@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kubexms.config.documents import DEFAULT_KINDS, Building, DocumentKind
 from kubexms.spec.base import FrozenModel
-from kubexms.spec.cluster import ClusterSpec
 from kubexms.spec.inventory import InventorySpec
 from kubexms.spec.pipeline import PipelineSpec
 
@@ -16,13 +15,15 @@ def _build(building: Building) -> PipelineSpec:
 
 
 def _inventory(spec: FrozenModel) -> InventorySpec:
+    from kubexms.spec.cluster import ClusterSpec
+
     assert isinstance(spec, ClusterSpec)
     return InventorySpec(hosts=spec.hosts)
 
 
 CLUSTER = DocumentKind(
     "Cluster",
-    ClusterSpec,
+    "kubexms.spec.cluster:ClusterSpec",  # the largest of all models, and few projects have one
     "A Kubernetes cluster, set up with kubeadm.",
     _build,
     _inventory,

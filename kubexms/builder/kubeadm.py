@@ -12,7 +12,7 @@ from kubexms.builder.certificates import validity_periods
 from kubexms.builder.steps import NODE_ADDRESS, NODE_NAME
 from kubexms.builder.topology import API_PORT, Endpoint
 from kubexms.builder.versions import Version
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.cluster import ClusterSpec
 
 LISTED_ARGUMENTS = "v1beta4"

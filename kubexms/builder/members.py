@@ -8,7 +8,7 @@ from kubexms.builder.kubeadm import join_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
 from kubexms.spec.pipeline import Dependency, StepSpec, TaskSpec, WaitScope

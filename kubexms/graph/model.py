@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-import networkx as nx
-
 from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.pipeline import Hooks, HookSpec, Strategy
 
 if TYPE_CHECKING:
-    Dag: TypeAlias = nx.DiGraph[str]
-else:
-    Dag = nx.DiGraph
+    import networkx as nx
+
+Dag: TypeAlias = "nx.DiGraph[str]"
+"""Whoever makes one imports the library: that takes longer than a plan to decide."""
 
 TaskKey: TypeAlias = tuple[str, str]
 """Module and task; a module's own is `(module, "")`, the pipeline's `("", "")`."""

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from kubexms.config.documents import API_VERSION
 from kubexms.config.merging import Written
 from kubexms.config.suggest import hint
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.services.project import Project
 from kubexms.spec.base import FrozenModel

@@ -23,7 +23,6 @@ from kubexms.executor.recording import Recorder
 from kubexms.executor.releasing import is_let_go, let_go
 from kubexms.executor.stop import StopSignal
 from kubexms.executor.together import StepsTogether
-from kubexms.graph.deletes import DeleteEntry, build_delete_graph
 from kubexms.graph.model import Scope, StepGraph
 from kubexms.plan.model import Change, Plan
 from kubexms.plan.questions import Seen
@@ -117,11 +116,15 @@ def run_changes(
         phases.append((graph_of(setup.project, planned), coming))
     stray = coming if setup.as_recorded else _stray(setup.project, steps, coming)
     if stray:
+        from kubexms.graph.deletes import DeleteEntry, build_delete_graph
+
         # the pipeline has no place for them any more: host by host, in the order in which they were made
         entries = sorted((steps[address] for address in stray), key=lambda step: _made(step, steps))
         phases.append((build_delete_graph(DeleteEntry(step.instance.address) for step in entries), stray))
     leaving = {address: change for address, change in changes.items() if change.leaving}
     if leaving:
+        from kubexms.graph.deletes import DeleteEntry, build_delete_graph
+
         entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
         # what was made later in a module that others wait for still outlives them
         entries.sort(key=lambda step: -_phases(step))

@@ -16,7 +16,7 @@ from kubexms.builder.binary.units import running, unit
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import NODE_ADDRESS, step, task
 from kubexms.builder.topology import API_PORT
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.spec.cluster import CONTROL_PLANE
 from kubexms.spec.pipeline import StepSpec, TaskSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubexms.builder.binary.certificates import CA, PKI
 from kubexms.builder.steps import NODE_ADDRESS, step, text
 from kubexms.builder.topology import API_PORT
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import StepSpec
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from kubexms.builder.binary.nodes import dns_address
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import step, task
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.spec.cluster import CONTROL_PLANE
 from kubexms.spec.pipeline import TaskSpec

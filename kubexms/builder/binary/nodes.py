@@ -11,7 +11,7 @@ from kubexms.builder.binary.units import unit
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.runtime import merged
 from kubexms.builder.steps import NAME, NODE_ADDRESS, NODE_NAME, step, task
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER, ClusterSpec
 from kubexms.spec.pipeline import StepSpec, TaskSpec
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +41,7 @@ class Building:
 
 @dataclass(frozen=True, slots=True)
 class DocumentKind:
-    """One `kind` of document and the model of its `spec`.
+    """One `kind` of document, and the `model` of its `spec`.
 
     With `build`, a document of this kind stands for a pipeline: `build` makes it, and the project
     treats it as if it had been written as a Pipeline document. It may raise `ConfigError`. With
@@ -48,11 +50,24 @@ class DocumentKind:
     """
 
     name: str
-    model: type[FrozenModel]
+    source: type[FrozenModel] | str
+    """The model, or where it is (`package.module:Name`): then it is imported when it is first needed."""
     summary: str = ""
     build: Callable[[Building], PipelineSpec] | None = None
     inventory: Callable[[FrozenModel], InventorySpec] | None = None
     single: str = ""
+
+    @property
+    def model(self) -> type[FrozenModel]:
+        """The model of `spec`."""
+        return _imported(self.source) if isinstance(self.source, str) else self.source
+
+
+@functools.cache
+def _imported(source: str) -> type[FrozenModel]:
+    module, _, name = source.partition(":")
+    model: type[FrozenModel] = getattr(importlib.import_module(module), name)
+    return model
 
 
 class DocumentKinds:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
 
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
 from kubexms.config.suggest import did_you_mean
+from kubexms.config.template.location import Location
 from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.errors import TemplateError
 
 _UNDEFINED = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)' is undefined")
-
-Locate: TypeAlias = Callable[[tuple[str | int, ...], int], SourceRange | None]
-"""Where the value at a path was written; the number is the line (from 1) in a text of several lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """The value that is being rendered: a part of a document, or a template file."""
-
-    path: tuple[str | int, ...]
-    locate: Locate | None
-    file: str | None = None
 
 
 def failure(

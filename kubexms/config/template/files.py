@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jinja2 import BaseLoader
 from jinja2.exceptions import TemplateNotFound
 
+from kubexms.config.template.location import find_below
 from kubexms.config.yaml import decode
 from kubexms.errors import ConfigError
 
@@ -22,28 +23,10 @@ class BaseDirectory(BaseLoader):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def find(self, name: str | Path) -> Path:
-        """The real path of a file below the directory. Raises `ConfigError` saying why not."""
-        base = self.directory.resolve()
-        try:
-            path = (base / name).resolve()
-            inside = path.is_relative_to(base)
-            present = inside and path.is_file()
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{name}: {error}") from None
-        if not inside:
-            raise ConfigError(
-                f"{name} is outside of {self.directory}",
-                detail="Templates may only read files below the directory of their document.",
-            )
-        if not present:
-            raise ConfigError(f"there is no file {name} in {self.directory}")
-        return path
-
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         """Jinja2's protocol: text, file name, and whether the file is still the same."""
         try:
-            path = self.find(template)
+            path = find_below(self.directory, template)
             before = _signature(path)
             text = decode(path.read_bytes(), template).text
         except ConfigError as error:

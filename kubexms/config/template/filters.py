@@ -16,7 +16,8 @@ from jinja2.exceptions import FilterArgumentError
 from jinja2.runtime import Undefined
 
 from kubexms.config.template.tracked import detach
-from kubexms.config.yaml import dump_yaml, read_value
+from kubexms.config.yaml import read_value
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
 
 MAX_PATTERN_INPUT = 1 << 20

@@ -3,6 +3,5 @@
 from kubexms.config.yaml.document import Document, Path
 from kubexms.config.yaml.reader import read_documents, read_value
 from kubexms.config.yaml.source import SourceText, decode
-from kubexms.config.yaml.writer import dump_yaml
 
-__all__ = ["Document", "Path", "SourceText", "decode", "dump_yaml", "read_documents", "read_value"]
+__all__ = ["Document", "Path", "SourceText", "decode", "read_documents", "read_value"]

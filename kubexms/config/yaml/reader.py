@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kubexms.config.yaml.composer import compose
 from kubexms.config.yaml.document import Document, Path
 from kubexms.config.yaml.jsontext import parse_json
 from kubexms.config.yaml.nodes import Expansion
@@ -21,6 +20,8 @@ def read_documents(data: bytes, filename: str) -> tuple[Document, ...]:
     source = decode(data, filename)
     if filename.endswith(".json"):
         return (parse_json(source),) if source.text.strip() else ()
+    from kubexms.config.yaml.composer import compose  # PyYAML: nothing of it is needed for JSON
+
     roots = compose(source)
     documents = (Expansion(source).document(root, index) for index, root in roots)
     return tuple(document for document in documents if document.value is not None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.config.project import LoadedProject, load_project
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.step.registry import default_registry
 from tests.unit.config.projects import NOW, Commands

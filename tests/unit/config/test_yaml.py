@@ -10,8 +10,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kubexms.config.yaml import Document, dump_yaml, read_documents, read_value
+from kubexms.config.yaml import Document, read_documents, read_value
 from kubexms.config.yaml.scalars import classify
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 

@@ -14,7 +14,7 @@ import yaml
 from kubexms.builder.kinds import DOCUMENT_KINDS
 from kubexms.config.documents import API_VERSION
 from kubexms.config.project import load_project
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.runtime.connect import run_local_command
 from kubexms.spec.base import Json
 from kubexms.spec.cluster import ClusterSpec

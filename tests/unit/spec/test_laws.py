@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from kubexms.config.yaml import dump_yaml, read_value
+from kubexms.config.yaml import read_value
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec import inventory, pipeline, project, variable
 from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.asset import Asset
