@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from kubexms.builder import etcd
 from kubexms.builder.artifacts import KUBERNETES_IMAGES, TAGGED, ClusterArtifacts
 from kubexms.builder.binary import programs
 from kubexms.builder.binary.dns import dns_image
@@ -55,6 +56,8 @@ def artifact_problems(plan: ClusterPlan) -> Iterator[Diagnostic]:
     wanted = _programs(plan) if plan.kubernetes_from_artifacts else []
     if plan.runtime_from_artifacts:
         wanted += RUNTIME
+    if plan.spec.etcd.external:
+        wanted += etcd.PROGRAMS
     for arch in plan.artifacts.architectures:
         for name in wanted:
             found = plan.artifacts.find(name, arch)

@@ -11,6 +11,7 @@ from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
 from kubexms.builder.binary.checks import binary_problems
 from kubexms.builder.certificates import lifetime_problems
 from kubexms.builder.endpointchecks import endpoint_problems
+from kubexms.builder.etcdchecks import etcd_problems
 from kubexms.builder.hostchecks import host_problems
 from kubexms.builder.networkchecks import network_problems
 from kubexms.builder.places import wrong
@@ -33,6 +34,8 @@ def checked(building: Building) -> ClusterPlan | None:
     version = Version.parse(spec.kubernetes.version)
     problems.extend(_version(building, version))
     problems.extend(host_problems(building, topology))
+    if topology.control_planes:
+        problems.extend(etcd_problems(building, spec, topology))
     problems.extend(endpoint_problems(building, spec, topology))
     problems.extend(network_problems(building, spec, topology))
     problems.extend(binary_problems(building, spec))

@@ -9,6 +9,7 @@ from kubexms.builder.binary.dns import dns_tasks
 from kubexms.builder.binary.etcd import etcd_tasks
 from kubexms.builder.checks import checked
 from kubexms.builder.configuration import configuration_tasks
+from kubexms.builder.etcd import member_tasks, program_tasks, trust_tasks
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
 from kubexms.builder.objects import addon_tasks, node_tasks
@@ -56,19 +57,27 @@ def build_cluster(building: Building) -> PipelineSpec:
 def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
     """In the order in which they run; one that has nothing to do is left out."""
     control_planes, workers, dns = control_plane_tasks, worker_tasks, list[TaskSpec]()
+    authorities, members = list[TaskSpec](), list[TaskSpec]()
+    serving = "API servers" if plan.spec.etcd.external else "API servers and etcd"
     if plan.binary:
+        authorities, members = authority_tasks(plan), etcd_tasks(plan)
         control_planes, workers, dns = control.control_plane_tasks, nodes.worker_tasks, dns_tasks(plan)
+    if plan.spec.etcd.external:
+        members = member_tasks(plan)
     parts: dict[str, tuple[str, list[TaskSpec]]] = {
         "preflight": ("What hosts must have", preflight_tasks(plan)),
         "os": ("Names, kernel, packages", system_tasks(plan)),
-        "runtime": ("containerd and the programs of Kubernetes", [*runtime_tasks(plan), *client_tasks(plan)]),
+        "runtime": (
+            "containerd and the programs of Kubernetes",
+            [*runtime_tasks(plan), *program_tasks(plan), *client_tasks(plan)],
+        ),
         "images": ("Images from the artifacts", image_tasks(plan)),
-        "pki": ("Authorities and what trusts them", authority_tasks(plan) if plan.binary else []),
+        "pki": ("Authorities and what trusts them", [*authorities, *trust_tasks(plan)]),
         "endpoint": ("The load balancer", endpoint_tasks(plan)),
         "backup": ("Snapshots of etcd", backup_tasks(plan)),
         "restore": ("etcd goes back to a snapshot", restore_tasks(plan)),
-        "etcd": ("etcd, one member at a time", etcd_tasks(plan) if plan.binary else []),
-        "control-plane": ("API servers and etcd, one host at a time", control_planes(plan)),
+        "etcd": ("etcd, one member at a time", members),
+        "control-plane": (f"{serving}, one host at a time", control_planes(plan)),
         "workers": ("Nodes that run pods", workers(plan)),
         "network": ("How pods reach each other", network_tasks(plan)),
         "nodes": ("Labels and taints", node_tasks(plan)),

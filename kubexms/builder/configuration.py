@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kubexms.builder.kubeadm import init_configuration, skipped_phases
+from kubexms.builder.etcd import CA, CLIENT, endpoints
+from kubexms.builder.kubeadm import ExternalEtcd, init_configuration, skipped_phases
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import Template, step, task, text
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
@@ -36,7 +37,8 @@ def configuration_tasks(plan: ClusterPlan) -> list[TaskSpec]:
 
 def config(plan: ClusterPlan) -> Template:
     """kubeadm's configuration for a node, whichever it is."""
-    return text(init_configuration(plan.name, plan.spec, plan.version, plan.endpoint))
+    etcd = ExternalEtcd(endpoints(plan), CA, CLIENT) if plan.spec.etcd.external else None
+    return text(init_configuration(plan.name, plan.spec, plan.version, plan.endpoint, etcd))
 
 
 def _kubelet(plan: ClusterPlan) -> StepSpec:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
-from kubexms.builder.places import wrong
+from kubexms.builder.places import host_wrong, wrong
 from kubexms.builder.topology import API_PORT, Topology, node_address
 from kubexms.config.documents import Building
-from kubexms.diagnostics import Diagnostic, Severity
+from kubexms.diagnostics import Diagnostic
 from kubexms.spec.cluster import (
     CONTROL_PLANE,
     NODE_ADDRESS,
@@ -35,17 +34,18 @@ def host_problems(building: Building, topology: Topology) -> Iterator[Diagnostic
             yield wrong(building, ("spec", "lostNodes", index), summary, detail)
     taken: dict[str, Host] = {}
     for host in topology.hosts:
-        if host in topology.nodes and not (_NODE_NAME.fullmatch(host.name) and len(host.name) <= 253):
+        named = host in topology.nodes or host in topology.etcd
+        if named and not (_NODE_NAME.fullmatch(host.name) and len(host.name) <= 253):
             detail = "Lower-case letters, digits, `-` and `.`, as in DNS; a node has the name of its host."
-            yield _at(building, host, f"'{host.name}' cannot be the name of a node", detail)
+            yield host_wrong(building, host, f"'{host.name}' cannot be the name of a node", detail)
         address = node_address(host)
         if address is None:
             summary = f"nothing says which IPv4 address {host.name} has in the cluster"
             detail = f"Give an address in connection.address, or in the variable {NODE_ADDRESS} of the host."
-            yield _at(building, host, summary, detail)
+            yield host_wrong(building, host, summary, detail)
         elif address in taken:
             summary = f"{host.name} has the address {address}, and {taken[address].name} has it too"
-            yield _at(building, host, summary, "Every host of a cluster has an address of its own.")
+            yield host_wrong(building, host, summary, "Every host of a cluster has an address of its own.")
         else:
             taken[address] = host
 
@@ -58,11 +58,6 @@ def _roles(building: Building, spec: ClusterSpec, topology: Topology) -> Iterato
         )
         yield wrong(building, ("spec", "hosts"), summary, detail + ", ".join(ROLES) + ".")
         return
-    count = len(topology.control_planes)
-    if count % 2 == 0:
-        summary = f"{count} control planes make an even number of etcd members"
-        detail = f"{count} survive no more failures than {count - 1}: take {count - 1} or {count + 1}."
-        yield wrong(building, ("spec", "hosts"), summary, detail)
     if not topology.workers and not spec.kubernetes.schedulable_control_planes:
         yield building.document.warning(
             ("spec", "kubernetes"),
@@ -72,18 +67,10 @@ def _roles(building: Building, spec: ClusterSpec, topology: Topology) -> Iterato
     for host in topology.control_planes:
         if host in topology.workers:
             detail = "A control plane runs ordinary pods with kubernetes.schedulableControlPlanes: true."
-            yield _at(building, host, f"{host.name} is a control plane and a worker", detail)
+            yield host_wrong(building, host, f"{host.name} is a control plane and a worker", detail)
     for host in topology.load_balancers:
         if host in topology.control_planes and spec.endpoint.port == API_PORT:
             detail = (
                 f"Both would listen on port {API_PORT}: give endpoint.port another, or take another host."
             )
-            yield _at(building, host, f"{host.name} is a control plane and a load balancer", detail)
-
-
-def _at(building: Building, host: Host, summary: str, detail: str) -> Diagnostic:
-    place = building.host_place(host.name)
-    diagnostic = wrong(building, ("spec", "hosts"), summary, detail)
-    return (
-        diagnostic if place is None else replace(diagnostic, source=place, path="", severity=Severity.ERROR)
-    )
+            yield host_wrong(building, host, f"{host.name} is a control plane and a load balancer", detail)

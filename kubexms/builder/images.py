@@ -24,6 +24,7 @@ def image_tasks(plan: ClusterPlan) -> list[TaskSpec]:
 
 def _import(name: str, role: str, plan: ClusterPlan, *, control_plane: bool) -> TaskSpec | None:
     assert plan.artifacts is not None
+    unused = {*(KUBERNETES_IMAGES if plan.binary else ()), *(["etcd"] if plan.spec.etcd.external else ())}
     found = {
         images[0].ref or images[0].name: {
             "digest": plan.artifacts.choose({image.arch: image.digest or "" for image in images}),
@@ -31,7 +32,7 @@ def _import(name: str, role: str, plan: ClusterPlan, *, control_plane: bool) -> 
             "sha256": plan.artifacts.digest(images),
         }
         for images in plan.artifacts.images(control_plane=control_plane)
-        if not plan.binary or images[0].name not in KUBERNETES_IMAGES
+        if images[0].name not in unused
     }
     if not found:
         return None

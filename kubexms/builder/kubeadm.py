@@ -5,7 +5,8 @@ Formats: kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta2 to v1bet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kubexms.builder.certificates import validity_periods
@@ -20,11 +21,22 @@ LISTED_ARGUMENTS = "v1beta4"
 DEFAULT_MASK = 24
 
 
-def init_configuration(name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint) -> str:
+@dataclass(frozen=True)
+class ExternalEtcd:
+    """An etcd that is not kubeadm's: where it is, and what API servers show to it (base paths)."""
+
+    endpoints: Sequence[str]
+    authority: str
+    client: str
+
+
+def init_configuration(
+    name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint, etcd: ExternalEtcd | None = None
+) -> str:
     """The documents for `kubeadm init`: init, cluster, kubelet and, unless it is off, kube-proxy."""
     documents = [
         _init(spec, version),
-        _cluster(name, spec, version, endpoint),
+        _cluster(name, spec, version, endpoint, etcd),
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
@@ -68,7 +80,9 @@ def skipped_phases(spec: ClusterSpec, version: Version) -> list[str]:
     return [phase for phase, enabled in off.items() if not enabled]
 
 
-def _cluster(name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint) -> dict[str, Any]:
+def _cluster(
+    name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint, etcd: ExternalEtcd | None
+) -> dict[str, Any]:
     kubernetes = spec.kubernetes
     manager = dict(kubernetes.controller_manager.extra_args)
     if spec.network.node_cidr_mask != DEFAULT_MASK:
@@ -90,7 +104,7 @@ def _cluster(name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint)
         "apiServer": {"certSANs": sans, **_arguments(kubernetes.api_server.extra_args, version)},
         "controllerManager": _arguments(manager, version),
         "scheduler": _arguments(kubernetes.scheduler.extra_args, version),
-        "etcd": {"local": {"dataDir": "/var/lib/etcd", **_arguments(spec.etcd.extra_args, version)}},
+        "etcd": _etcd(spec, version, etcd),
     }
     if kubernetes.image_repository is not None:
         document["imageRepository"] = kubernetes.image_repository
@@ -101,6 +115,19 @@ def _cluster(name: str, spec: ClusterSpec, version: Version, endpoint: Endpoint)
         if not spec.kube_proxy.enabled:
             document["proxy"] = {"disabled": True}
     return {key: value for key, value in document.items() if value != {}}
+
+
+def _etcd(spec: ClusterSpec, version: Version, etcd: ExternalEtcd | None) -> dict[str, Any]:
+    if etcd is None:
+        return {"local": {"dataDir": "/var/lib/etcd", **_arguments(spec.etcd.extra_args, version)}}
+    return {
+        "external": {
+            "endpoints": list(etcd.endpoints),
+            "caFile": f"{etcd.authority}.crt",
+            "certFile": f"{etcd.client}.crt",
+            "keyFile": f"{etcd.client}.key",
+        }
+    }
 
 
 def _registration(spec: ClusterSpec, version: Version, control_plane: bool) -> dict[str, Any]:

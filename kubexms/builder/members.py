@@ -101,6 +101,8 @@ def network_tasks(plan: ClusterPlan) -> list[TaskSpec]:
 def _member(plan: ClusterPlan, role: str) -> StepSpec:
     control_plane = role == CONTROL_PLANE
     skipped = skipped_phases(plan.spec, plan.version) if control_plane else []
+    backup = SNAPSHOT if control_plane and plan.spec.etcd.backup is not None else None
+    elsewhere = [host.name for host in plan.topology.etcd] if backup and plan.spec.etcd.external else None
     return step(
         "node",
         "kubeadmNode",
@@ -115,7 +117,8 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,
         authority_days=authorities_made(plan.spec, plan.version) if control_plane else None,
-        before_upgrade=SNAPSHOT if control_plane and plan.spec.etcd.backup is not None else None,
+        before_upgrade=backup,
+        before_upgrade_on=elsewhere,
     )
 
 

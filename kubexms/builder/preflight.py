@@ -8,24 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubexms.builder.binary.fixed import fixed_in_units
+from kubexms.builder.etcd import fixed_etcd
 from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
 from kubexms.builder.floating import virtual_ip_checks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import schedule_checks
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
 from kubexms.builder.topology import API_PORT
-from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER, WORKER
+from kubexms.spec.cluster import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER
 from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import StepSpec, TaskSpec
 
 NODE_PORTS = {"10250": "kubelet", "10256": "kube-proxy"}
 CONTROL_PLANE_PORTS = {
     str(API_PORT): "kube-apiserver",
-    "2379": "etcd",
-    "2380": "etcd",
     "10257": "kube-controller",
     "10259": "kube-scheduler",
 }
+ETCD_PORTS = {"2379": "etcd", "2380": "etcd"}
 """Ports, and the beginning of the name of the program that may have them."""
 
 JOINED = "/etc/kubernetes/kubelet.conf"
@@ -37,6 +37,8 @@ def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tasks = [task("host", plan.topology.all_roles, _identity(plan))]
     tasks.append(task("node", plan.topology.node_roles, _node(plan)))
     tasks.append(task("control-plane", [CONTROL_PLANE], _control_plane(plan)))
+    if plan.spec.etcd.external:
+        tasks.append(task("etcd", [ETCD], [*schedule_checks(plan), _ports("port", ETCD_PORTS)]))
     if plan.topology.workers:
         tasks.append(task("worker", [WORKER], fixed_on_workers(plan)))
     if plan.topology.load_balancers:
@@ -162,10 +164,11 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         )
     if settings.control_plane_memory_mb:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
+    ports = CONTROL_PLANE_PORTS if plan.spec.etcd.external else CONTROL_PLANE_PORTS | ETCD_PORTS
     if plan.binary:
-        return [*steps, *fixed_in_units(plan), *fixed_on_workers(plan), _ports("port", CONTROL_PLANE_PORTS)]
-    steps += [*schedule_checks(plan), *fixed_on_control_planes(plan)]
-    return [*steps, _ports("port", CONTROL_PLANE_PORTS)]
+        return [*steps, *fixed_in_units(plan), *fixed_on_workers(plan), _ports("port", ports)]
+    steps += [] if plan.spec.etcd.external else schedule_checks(plan)
+    return [*steps, *fixed_on_control_planes(plan), fixed_etcd(plan), _ports("port", ports)]
 
 
 def _memory(name: str, least: int, what: str) -> StepSpec:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from kubexms.builder import etcd
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.runtime import PROGRAMS, program
 from kubexms.builder.steps import step, task
 from kubexms.builder.topology import node_address
-from kubexms.spec.cluster import CONTROL_PLANE
+from kubexms.spec.cluster import CONTROL_PLANE, ETCD
 from kubexms.spec.cluster.etcd import EtcdBackupSpec
 from kubexms.spec.pipeline import Dependency, StepSpec, TaskSpec, WaitScope
 
@@ -15,6 +16,9 @@ SNAPSHOT = f"/usr/local/sbin/{UNIT}"
 """The program that takes one snapshot; upgrades run it too."""
 RESTORED_FROM = "/var/backups/kubexms-etcd-restore.db"
 """Where the snapshot of a restore is put on each control plane."""
+
+STACKED = ("/etc/kubernetes/pki/etcd/ca", "/etc/kubernetes/pki/etcd/healthcheck-client")
+"""The authority of kubeadm's etcd, and a client: paths without their endings."""
 
 PHASES = ("stop", "restore", "etcd", "serve")
 
@@ -37,9 +41,8 @@ rm -f ./.etcd-*.db.new ./.etcd-*.db.new.part
 name=etcd-$(date -u +%Y%m%dT%H%M%SZ).db
 new=.$name.new
 trap 'rm -f "./$new" "./$new.part"' EXIT
-pki=/etc/kubernetes/pki/etcd
 etcdctl --endpoints https://127.0.0.1:2379 --dial-timeout 10s --command-timeout 10m \\
-    --cacert "$pki/ca.crt" --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" \\
+    --cacert AUTHORITY.crt --cert CLIENT.crt --key CLIENT.key \\
     snapshot save "./$new"
 # from 3.6 on a program of its own reads snapshots
 reader=etcdctl
@@ -55,14 +58,14 @@ for old in $(ls | grep -x 'etcd-[0-9]\\{8\\}T[0-9]\\{6\\}Z\\.db' | sort -r | tai
 done
 """
 
-_SERVICE = f"""\
+_SERVICE = """\
 [Unit]
 Description=A snapshot of etcd
-ConditionPathExists=/etc/kubernetes/pki/etcd/healthcheck-client.key
+ConditionPathExists=CLIENT.key
 
 [Service]
 Type=oneshot
-ExecStart={SNAPSHOT}
+ExecStart=SNAPSHOT
 TimeoutStartSec=30min
 Nice=10
 """
@@ -82,16 +85,26 @@ WantedBy=timers.target
 
 
 def backup_tasks(plan: ClusterPlan) -> list[TaskSpec]:
-    """A timer on every control plane."""
+    """A timer on every host with a member of etcd."""
     given = plan.spec.etcd.backup
     if given is None:
         return []
     timer = step(
         "running", "service", unit=f"{UNIT}.timer", enabled=True, running=True, restart_on=["schedule"]
     )
+    role, pki = (ETCD, (etcd.CA, etcd.MEMBER)) if plan.spec.etcd.external else (CONTROL_PLANE, STACKED)
+    service = _SERVICE.replace("CLIENT", pki[1]).replace("SNAPSHOT", SNAPSHOT)
     steps = [
-        step("script", "file", path=SNAPSHOT, content=script(given), mode="0755", owner="root", group="root"),
-        step("service", "systemdUnit", unit=f"{UNIT}.service", content=_SERVICE),
+        step(
+            "script",
+            "file",
+            path=SNAPSHOT,
+            content=script(given, pki),
+            mode="0755",
+            owner="root",
+            group="root",
+        ),
+        step("service", "systemdUnit", unit=f"{UNIT}.service", content=service),
         step(
             "schedule",
             "systemdUnit",
@@ -100,7 +113,7 @@ def backup_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         ),
         timer,
     ]
-    return [task("snapshots", [CONTROL_PLANE], steps)]
+    return [task("snapshots", [role], steps)]
 
 
 def last_tasks(plan: ClusterPlan) -> list[TaskSpec]:
@@ -108,12 +121,13 @@ def last_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     if plan.spec.etcd.backup is None:
         return []
     last = step("succeeded", "service", unit=f"{UNIT}.service", succeeded=True)
-    return [task("last", [CONTROL_PLANE], [last])]
+    return [task("last", [ETCD if plan.spec.etcd.external else CONTROL_PLANE], [last])]
 
 
-def script(given: EtcdBackupSpec) -> str:
+def script(given: EtcdBackupSpec, pki: tuple[str, str] = STACKED) -> str:
     """What takes one snapshot. The names in it hold nothing that a shell could take for something else."""
-    return _SCRIPT.replace("DIRECTORY", given.directory).replace("AFTER", str(given.keep + 1))
+    text = _SCRIPT.replace("AUTHORITY", pki[0]).replace("CLIENT", pki[1])
+    return text.replace("DIRECTORY", given.directory).replace("AFTER", str(given.keep + 1))
 
 
 def schedule_checks(plan: ClusterPlan) -> list[StepSpec]:
@@ -169,7 +183,8 @@ def restore_tasks(plan: ClusterPlan) -> list[TaskSpec]:
 
 def client_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """etcdctl (and etcdutl, which reads snapshots from 3.6 on), from the artifacts where these have them."""
-    if plan.spec.etcd.backup is None and plan.spec.etcd.restore is None:
+    settings = plan.spec.etcd
+    if settings.external or (settings.backup is None and settings.restore is None):
         return []
     found = plan.artifacts
     names = [name for name in ("etcdctl", "etcdutl") if found is not None and found.program(name)]

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubexms.spec.cluster import CONTROL_PLANE, LOAD_BALANCER, NODE_ADDRESS, WORKER, ClusterSpec
+from kubexms.spec.cluster import CONTROL_PLANE, ETCD, LOAD_BALANCER, NODE_ADDRESS, WORKER, ClusterSpec
 from kubexms.spec.inventory import Host
 
 API_PORT = 6443
@@ -20,13 +20,16 @@ class Topology:
     control_planes: tuple[Host, ...]
     workers: tuple[Host, ...]
     load_balancers: tuple[Host, ...]
+    etcd: tuple[Host, ...]
+    """Hosts that etcd has for itself."""
 
     @classmethod
     def of(cls, hosts: Sequence[Host]) -> Topology:
         """Sorted by role; hosts without a role of a cluster are no part of it."""
-        return cls(
-            *(tuple(h for h in hosts if role in h.roles) for role in (CONTROL_PLANE, WORKER, LOAD_BALANCER))
-        )
+        roles = (CONTROL_PLANE, WORKER, LOAD_BALANCER, ETCD)
+        planes, workers, balancers, etcd = (tuple(h for h in hosts if role in h.roles) for role in roles)
+        # stacked, with the role said where it is anyway
+        return cls(planes, workers, balancers, tuple(h for h in etcd if h not in planes))
 
     @property
     def nodes(self) -> tuple[Host, ...]:
@@ -36,7 +39,8 @@ class Topology:
     @property
     def hosts(self) -> tuple[Host, ...]:
         """Every host of the cluster, once."""
-        return (*self.nodes, *(h for h in self.load_balancers if h not in self.nodes))
+        others = (*self.load_balancers, *(h for h in self.etcd if h not in self.load_balancers))
+        return (*self.nodes, *(h for h in others if h not in self.nodes))
 
     @property
     def node_roles(self) -> tuple[str, ...]:
@@ -46,7 +50,8 @@ class Topology:
     @property
     def all_roles(self) -> tuple[str, ...]:
         """The roles that make a host part of the cluster, as far as hosts have them."""
-        return (*self.node_roles, LOAD_BALANCER) if self.load_balancers else self.node_roles
+        balancers, etcd = (LOAD_BALANCER,) if self.load_balancers else (), (ETCD,) if self.etcd else ()
+        return (*self.node_roles, *balancers, *etcd)
 
 
 def node_address(host: Host) -> str | None:

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "controlPlaneManifest": "control_plane_manifest:ControlPlaneManifestExecutor",
     "directory": "directory:DirectoryExecutor",
     "download": "download:DownloadExecutor",
+    "etcdMember": "etcd_member:EtcdMemberExecutor",
     "etcdRestore": "etcd_restore:EtcdRestoreExecutor",
     "file": "file:FileExecutor",
     "group": "group:GroupExecutor",

@@ -166,6 +166,7 @@ APART = {
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",
     "certificate": "it needs a cluster",
+    "etcdMember": "it is about several hosts, and has tests of its own",
     "etcdRestore": "it needs a cluster",
     "kubeconfig": "it needs a cluster",
     "kubeletConfig": "it needs a cluster",

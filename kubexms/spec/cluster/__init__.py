@@ -15,12 +15,13 @@ from kubexms.spec.cluster.kubernetes import (
 )
 from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec, VirtualIPSpec
 from kubexms.spec.cluster.nodes import NodeSettings, OperatingSystemSpec, PreflightSpec, Taint
-from kubexms.spec.cluster.roles import CONTROL_PLANE, LOAD_BALANCER, NODE_ADDRESS, ROLES, WORKER
+from kubexms.spec.cluster.roles import CONTROL_PLANE, ETCD, LOAD_BALANCER, NODE_ADDRESS, ROLES, WORKER
 from kubexms.spec.cluster.runtime import ContainerRuntimeSpec, RegistrySpec
 from kubexms.spec.cluster.values import Arguments, LabelKey, LabelValue, Source
 
 __all__ = [
     "CONTROL_PLANE",
+    "ETCD",
     "LOAD_BALANCER",
     "NODE_ADDRESS",
     "ROLES",

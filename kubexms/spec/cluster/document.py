@@ -24,8 +24,8 @@ from kubexms.spec.inventory import HostSpec
 class ClusterSpec(FrozenModel):
     """A Kubernetes cluster, set up with kubeadm.
 
-    Hosts have the role `control-plane`, `worker` or `load-balancer`, here or in an Inventory. A node has
-    the name of its host, and the address that kubexms connects to unless its variable `nodeAddress` says
+    Hosts have the role `control-plane`, `worker`, `load-balancer` or `etcd`, here or in an Inventory. A node
+    has the name of its host, and the address that kubexms connects to unless its variable `nodeAddress` says
     another.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -34,7 +34,7 @@ def _directory(value: str) -> str:
 
 
 class EtcdBackupSpec(FrozenModel):
-    """Snapshots of etcd, taken by every control plane of its own member, each checked before it counts.
+    """Snapshots of etcd, taken by every member's host of its own member, each checked before it counts.
 
     A snapshot holds every Secret of the cluster: its file is readable by root alone. It stays on the host;
     copy it elsewhere too. Files of the directory that are not snapshots of these names are left alone.
@@ -43,7 +43,7 @@ class EtcdBackupSpec(FrozenModel):
     schedule: Annotated[str, AfterValidator(_schedule)] = Field(default="daily", max_length=200)
     """When, as systemd's timers say it (`man systemd.time`): `daily`, `*-*-* 00/6:00:00`."""
     directory: Annotated[str, AfterValidator(_directory)] = Field(default="/var/backups/etcd", max_length=200)
-    """Where on the control planes. At least two levels below the root."""
+    """Where on these hosts. At least two levels below the root."""
     keep: int = Field(default=7, ge=1, le=1000)
     """How many snapshots stay. Older ones go when a new one is complete, never before."""
 
@@ -63,12 +63,20 @@ class EtcdRestoreSpec(FrozenModel):
 
 
 class EtcdSpec(FrozenModel):
-    """etcd, one member on every control plane."""
+    """etcd: a member on every control plane, or on hosts of its own."""
 
+    type: Literal["stacked", "external"] = "stacked"
+    """`stacked`: every control plane has a member. `external`: the hosts with the role `etcd` have one each,
+    as a systemd unit with programs from the artifacts, and are no nodes. Cannot change later."""
     extra_args: Arguments = Field(default_factory=dict)
     """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks. A
-    member takes them in when it joins."""
+    stacked member takes them in when it joins; hosts of its own do so one after the other."""
     backup: EtcdBackupSpec | None = None
     """Snapshots at set times. Default: none."""
     restore: EtcdRestoreSpec | None = None
-    """Bring etcd back to a snapshot."""
+    """Bring etcd back to a snapshot, where it is stacked."""
+
+    @property
+    def external(self) -> bool:
+        """Whether it is on hosts of its own."""
+        return self.type == "external"

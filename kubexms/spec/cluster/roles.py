@@ -5,7 +5,8 @@ from __future__ import annotations
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 LOAD_BALANCER = "load-balancer"
-ROLES = (CONTROL_PLANE, WORKER, LOAD_BALANCER)
+ETCD = "etcd"
+ROLES = (CONTROL_PLANE, WORKER, LOAD_BALANCER, ETCD)
 """What hosts can be in a cluster; a host may have other roles besides, which mean nothing here."""
 
 NODE_ADDRESS = "nodeAddress"

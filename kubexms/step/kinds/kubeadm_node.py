@@ -18,7 +18,7 @@ from kubexms.step.contract import (
 )
 from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds._kubeadm import scripts, skew
-from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, holds
+from kubexms.step.kinds._kubeadm.documents import advertised, cri_socket, external_etcd, holds
 from kubexms.step.kinds._kubeadm.joining import Joiner, enter
 from kubexms.step.kinds._kubeadm.leaving import Leaver
 from kubexms.step.kinds._kubeadm.membership import (
@@ -69,6 +69,9 @@ class KubeadmNodeSpec(NodeArgs):
     before_upgrade: AbsolutePath | None = None
     """A program on the host that must succeed before the cluster gets another version: a snapshot of etcd.
     The control plane that begins the upgrade runs it."""
+    before_upgrade_on: tuple[str, ...] = ()
+    """Hosts that have this program instead, by their names in the inventory: one of them runs it, the first
+    that can."""
 
     @model_validator(mode="after")
     def _configured(self) -> Self:
@@ -196,6 +199,7 @@ class KubeadmNodeExecutor(NodeExecutor[KubeadmNodeSpec]):
             cri_socket(spec.join_config),
             spec.neighbours,
             advertised(spec.join_config),
+            stores=not external_etcd(spec.config),
         )
 
 
@@ -223,6 +227,7 @@ def removals_refused(steps: Sequence[Prospect[KubeadmNodeSpec]]) -> dict[str, st
                 leaves=step.action is ActionKind.DELETE,
                 joins=step.action is ActionKind.CREATE,
                 peers=step.spec.peers,
+                stores=not external_etcd(step.spec.config),
                 endpoint=advertised(step.spec.join_config)
                 == step.spec.endpoint.rpartition(":")[0].strip("[]"),
             )
@@ -273,7 +278,8 @@ def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
 
 def _upgrader(spec: KubeadmNodeSpec) -> Upgrader:
     version, drain = spec.version.removeprefix("v"), spec.drain_timeout
-    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain, spec.before_upgrade)
+    before = (spec.before_upgrade, spec.before_upgrade_on)
+    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain, *before)
 
 
 def _joiner(spec: KubeadmNodeSpec) -> Joiner:

@@ -130,7 +130,7 @@ class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
             None,
             spec.neighbours,
             None,
-            _reset(spec),
+            reset=_reset(spec),
         )
 
 

@@ -31,13 +31,17 @@ def expire(host: Host) -> None:
     """Let every certificate of this control plane have ended an hour ago; keys, names and uses stay."""
     for name, authority in AUTHORITIES.items():
         path = f"{KUBERNETES}/pki/{name}"
-        host.run(f"cat >{path}", stdin=_expired(_read(host, path), host, authority), check=True)
+        host.run(
+            f"cat >{path}",
+            stdin=_expired(_read(host, path), host, f"{KUBERNETES}/pki/{authority}"),
+            check=True,
+        )
     for name in CONFS:
         text = _read(host, f"{KUBERNETES}/{name}")
         found = _DATA.search(text)
         assert found is not None, f"{name} holds no certificate"
         old = base64.b64decode(found.group(2)).decode()
-        new = base64.b64encode(_expired(old, host, "ca").encode()).decode()
+        new = base64.b64encode(_expired(old, host, f"{KUBERNETES}/pki/ca").encode()).decode()
         host.run(f"cat >{KUBERNETES}/{name}", stdin=_DATA.sub(rf"\g<1>{new}", text), check=True)
 
 
@@ -46,6 +50,13 @@ def ends(host: Host, name: str) -> datetime.datetime:
     done = host.run(f"openssl x509 -noout -enddate -in {KUBERNETES}/pki/{name}", check=True)
     text = done.stdout.strip().removeprefix("notAfter=")
     return datetime.datetime.strptime(text, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=datetime.UTC)
+
+
+def expire_external_etcd(etcd: Host, control_plane: Host) -> None:
+    """Let what etcd on a host of its own and its client show have ended an hour ago."""
+    for host, name in ((etcd, "member"), (control_plane, "apiserver-etcd-client")):
+        path = f"/etc/etcd/{name}.crt"
+        host.run(f"cat >{path}", stdin=_expired(_read(host, path), etcd, "/etc/etcd/ca"), check=True)
 
 
 def served_until(host: Host, port: int) -> datetime.datetime:
@@ -58,7 +69,7 @@ def served_until(host: Host, port: int) -> datetime.datetime:
 
 def _expired(pem: str, host: Host, authority: str) -> str:
     # not the authority's certificate: kubeadm gave it the serial number 0, which cryptography does not like
-    text = _read(host, f"{KUBERNETES}/pki/{authority}.key")
+    text = _read(host, f"{authority}.key")
     key = serialization.load_pem_private_key(text.encode(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
     old = x509.load_pem_x509_certificate(pem.encode())

@@ -92,3 +92,11 @@ def test_what_it_refuses_leaves_no_authorities(
         assert "[ERROR FileExisting-crictl]" in done.stdout + done.stderr
         assert host.run("ls /etc/kubernetes/pki /var/lib/kubexms/kubeadm/unfinished").stdout == ""
         assert "will be created" in project.run("plan").stdout
+
+
+def test_it_takes_one_with_an_etcd_elsewhere(host: Host) -> None:
+    external = GOLDEN.with_name("external-etcd-1.20.2.yaml").read_text()
+    done = host.run("kubeadm config images list --config /dev/stdin", stdin=external, check=True)
+    assert "unknown field" not in done.stderr
+    assert "registry.example.com/k8s/kube-apiserver:v1.20.2" in done.stdout.split()
+    assert "etcd" not in done.stdout

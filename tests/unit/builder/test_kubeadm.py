@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubexms.builder.kubeadm import init_configuration, join_configuration
+from kubexms.builder.kubeadm import ExternalEtcd, init_configuration, join_configuration
 from kubexms.builder.topology import Endpoint
 from kubexms.builder.versions import Version
 from kubexms.spec.cluster import ClusterSpec
@@ -57,6 +57,17 @@ def everything(version: str) -> str:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_as_in_the_golden_file(version: str) -> None:
     golden(f"kubeadm-{version}.yaml", everything(version))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_etcd_elsewhere_as_in_the_golden_file(version: str) -> None:
+    """Its flags are none of kubeadm's then."""
+    etcd = ExternalEtcd(
+        ["https://10.0.0.41:2379", "https://10.0.0.42:2379"], "/etc/etcd/ca", "/etc/etcd/client"
+    )
+    text = init_configuration("demo", spec(version), Version.parse(version), ENDPOINT, etcd)
+    [found] = [item for item in text.split("---\n") if "kind: ClusterConfiguration" in item]
+    golden(f"external-etcd-{version}.yaml", found)
 
 
 @pytest.mark.parametrize(("version", "api"), VERSIONS.items())

@@ -29,9 +29,14 @@ authority() {
 """
 
 
-def authorities(days: int) -> str:
-    """Sh that makes those that are not there; goes on in the script of `scripts.begin`."""
+def authorities(days: int, *, etcd: bool = True) -> str:
+    """Sh that makes those that are not there; goes on in the script of `scripts.begin`.
+
+    Without `etcd` its own is left out: that one is elsewhere.
+    """
     calls = "".join(
-        f"request={quote(authority_request(name))}\nauthority {file}\n" for file, name in NAMES.items()
+        f"request={quote(authority_request(name))}\nauthority {file}\n"
+        for file, name in NAMES.items()
+        if etcd or file != "etcd/ca"
     )
     return f"days={days}\n{_MAKE}{calls}"

@@ -64,6 +64,27 @@ def node_name(text: str) -> str | None:
     return None
 
 
+def external_etcd(text: str) -> bool:
+    """Whether a configuration says that etcd is elsewhere."""
+    return any("external" in (document.get("etcd") or {}) for document in documents(text))
+
+
+def without_etcd_files(text: str) -> str:
+    """A configuration for `upload-certs`: every control plane has files of its own for an etcd elsewhere.
+
+    kubeadm leaves out of what it uploads, and of what it writes at a join, files that are not there.
+    """
+    found = documents(text)
+    for document in found:
+        external = (document.get("etcd") or {}).get("external")
+        if external:
+            document["etcd"] = {"external": external | dict.fromkeys(_ETCD_FILES, "/nonexistent/etcd")}
+    return yaml.safe_dump_all(found, sort_keys=False)
+
+
+_ETCD_FILES = ("caFile", "certFile", "keyFile")
+
+
 def advertised(text: str) -> str | None:
     """The address of the API server, and so of the etcd member, of a node that joins as a control plane."""
     for document in documents(text):

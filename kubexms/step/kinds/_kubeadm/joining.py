@@ -12,7 +12,7 @@ from kubexms.runtime.protocol import Action, Outcome, Payload
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.authorities import authorities
-from kubexms.step.kinds._kubeadm.documents import advertised, joining
+from kubexms.step.kinds._kubeadm.documents import advertised, external_etcd, joining, without_etcd_files
 from kubexms.step.kinds._kubeadm.leaving import out_of_etcd
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
 from kubexms.step.kinds._kubeadm.skew import refuse_behind
@@ -55,7 +55,7 @@ class Joiner:
         """What makes this host the first control plane of a new cluster."""
         script = scripts.begin("init", self.version)
         if self.authority_days is not None:
-            script = OPENSSL + script + authorities(self.authority_days)
+            script = OPENSSL + script + authorities(self.authority_days, etcd=not external_etcd(self.config))
         script += scripts.init(self.skip) + self._end()
         return Action(
             script, {"config": Payload(data=self.config.encode(), sensitive=True)}, timeout=KUBEADM_LIMIT
@@ -100,7 +100,8 @@ def _join(context: StepContext, joiner: Joiner, member: Member) -> Outcome:
         address = advertised(joiner.join_config) or ""
         gone = out_of_etcd(joiner.node, address, member.survey.node)
         through(member, Action(gone, timeout=120.0), "take this host's former member out of etcd")
-    payloads = {"config": Payload(data=joiner.config.encode(), sensitive=True)} if joiner.plane else {}
+    uploaded = without_etcd_files(joiner.config) if external_etcd(joiner.config) else joiner.config
+    payloads = {"config": Payload(data=uploaded.encode(), sensitive=True)} if joiner.plane else {}
     script = scripts.mint(joiner.node, plane=joiner.plane)
     minted = through(member, Action(script, payloads, timeout=300.0), f"let {joiner.node} in")
     text = minted.stdout.decode("utf-8", "replace")

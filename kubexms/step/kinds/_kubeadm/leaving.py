@@ -117,6 +117,8 @@ class Leaver:
     """Other nodes, which have routes to its pods."""
     address: str | None
     """Of its API server: an etcd member that has never started has no name yet."""
+    stores: bool = True
+    """As a control plane it is a member of etcd."""
     reset: str = ""
     """What clears the host itself, where kubeadm has not made it a member."""
 
@@ -134,7 +136,7 @@ def leave(context: StepContext, leaver: Leaver) -> Outcome:
         _alone(asked, leaver, partial=status == "partial")
     else:
         if leaver.plane:
-            _keeps_quorum(asked)
+            _keeps_quorum(asked, leaver)
         if status == "member":
             context.progress(f"drained through {through_one.peer.host}, for at most {leaver.drain} s")
             _have(through_one, leaver, DRAIN, f"drain {leaver.node}", 60.0 + leaver.drain)
@@ -181,8 +183,10 @@ def _alone(asked: Council, leaver: Leaver, *, partial: bool) -> None:
     )
 
 
-def _keeps_quorum(asked: Council) -> None:
-    """A member less: are those that work still more than half of those that are left?"""
+def _keeps_quorum(asked: Council, leaver: Leaver) -> None:
+    """A member of etcd less: are those that work still more than half of those that are left?"""
+    if not leaver.stores:
+        return
     left = len(asked.ready) + len(asked.unready) + len(asked.silent)
     needed = left // 2 + 1
     if len(asked.ready) < needed:

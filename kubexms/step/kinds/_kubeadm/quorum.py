@@ -18,6 +18,8 @@ class Standing:
     joins: bool
     peers: Sequence[str]
     """The control planes that its document names."""
+    stores: bool = True
+    """As a control plane it is a member of etcd."""
     endpoint: bool = False
     """Its own address is the one that everybody reaches the API by."""
 
@@ -27,7 +29,8 @@ def refusals(cluster: str, nodes: Sequence[Standing]) -> dict[str, str]:
 
     They leave one at a time, after others have joined, and before each removal more than half of the
     members that are left must work: etcd's rule for a quorum. A whole cluster may go. Control planes that
-    a document names and that do not answer count as members that do not work.
+    a document names and that do not answer count as members that do not work. Where etcd is elsewhere, one
+    that works is enough.
     """
     leaving = [node for node in nodes if node.plane and node.leaves]
     staying = [node for node in nodes if not node.leaves]
@@ -56,6 +59,8 @@ def refusals(cluster: str, nodes: Sequence[Standing]) -> dict[str, str]:
             "which is its endpoint: that cannot leave"
             for node in reached
         }
+    if not all(node.stores for node in works):
+        return {}
     known = {node.host for node in nodes}
     named = dict.fromkeys(name for node in nodes for name in node.peers)
     silent = [name for name in named if name not in known]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubexms.errors import StepError
+from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Outcome
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
@@ -25,6 +25,11 @@ if [ "$now" = "$want" ]; then kubeadm upgrade node; else
   fi
   kubeadm upgrade apply --yes "$want"
 fi
+"""
+
+_NOW = r"""
+admin -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
+  sed -n 's/^kubernetesVersion: *//p'
 """
 
 _KUBELET = r"""
@@ -60,6 +65,8 @@ class Upgrader:
     drain: int
     before: str | None = None
     """A program that must succeed before the cluster changes its version."""
+    before_on: Sequence[str] = ()
+    """Hosts that have it, where this one has not."""
 
     def check(self) -> str:
         """The programs on the host are of that version."""
@@ -67,7 +74,7 @@ class Upgrader:
 
     def configured(self) -> Action:
         """kubeadm's part: the control plane's static pods, the kubelet's configuration."""
-        before = f"before={quote(self.before or '')}\n"
+        before = f"before={quote('' if self.before_on else self.before or '')}\n"
         control = before + ADMIN + _CONTROL if self.role == "control-plane" else "kubeadm upgrade node\n"
         return Action(self.check() + control, timeout=900.0)
 
@@ -90,6 +97,8 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
         refuse_behind(node.version, asked.ready)
     context.progress(f"to {node.version}")
     head = node.check() + f"node={quote(node.node)}\n"
+    if plane and node.before is not None and node.before_on:
+        _prepare(context, node, node.before)
     first = context.exchange(node.configured(), verify=False)
     if first.timed_out or first.status != 0:
         return first
@@ -112,6 +121,25 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
         _ask(context, member, node, _UNCORDON, f"uncordon {node.node}", 60.0)
     end = head + _mark("rm -f") + scripts.member(node.cluster, node.node, node.role, node.version)
     return context.exchange(Action(end, timeout=300.0))
+
+
+def _prepare(context: StepContext, node: Upgrader, program: str) -> None:
+    """Where this node begins the upgrade: another host runs the program. Raises `StepError` if none can."""
+    now = context.exchange(Action(PATHS + ADMIN + _NOW, timeout=60.0), verify=False)
+    if now.stdout.decode("utf-8", "replace").strip() == f"v{node.version}":
+        return
+    said = list[str]()
+    for name in node.before_on:
+        context.progress(f"{program} on {name}")
+        try:
+            outcome = context.peer(name).exchange(Action(f"{quote(program)}\n", timeout=1800.0))
+        except PeerFailed as error:
+            said.append(f"{name}: {error.summary}")
+            continue
+        if outcome.status == 0 and not outcome.timed_out:
+            return
+        said.append(f"{name}: {outcome.stderr.decode('utf-8', 'replace').strip()[-500:]}")
+    raise StepError(f"nothing was upgraded: {program} has failed", detail="\n".join(said))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What `etcdMember` is made of: the questions, the scripts, and who is asked."""
