@@ -9,7 +9,7 @@ import yaml
 
 from kubexms.config.project import LoadedProject
 from kubexms.config.template import TemplateEngine
-from kubexms.config.yaml import dump_yaml
+from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import StepSpec
