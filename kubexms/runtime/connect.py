@@ -9,7 +9,13 @@ from kubexms.runtime.shell_connection import ShellConnection, ShellReader
 from kubexms.runtime.target import HostTarget
 from kubexms.runtime.transport import Transport
 
-__all__ = ["CompletedResult", "open_connection", "open_readonly", "run_local_command"]
+__all__ = ["CompletedResult", "load", "open_connection", "open_readonly", "run_local_command"]
+
+
+def load(connection: str) -> None:
+    """Import what connections of that type need, which else the first one does."""
+    if connection == "ssh":
+        import kubexms.runtime.ssh.transport  # noqa: F401
 
 
 def open_readonly(target: HostTarget) -> ReadOnlyConnection:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.targets import connection_target
 from kubexms.errors import KubexmsError
-from kubexms.runtime.connect import open_connection, open_readonly
+from kubexms.runtime.connect import load, open_connection, open_readonly
 from kubexms.runtime.protocol import Connection, Fragment, ReadOnlyConnection, Reply
 from kubexms.spec.inventory import Host
 
@@ -45,7 +45,11 @@ class HostConnector:
 
         What goes wrong is raised by that use, as without.
         """
-        for host in hosts:
+        names = list(hosts)
+        # before the threads begin: beside a busy one, an import by another takes more than twice as long
+        for kind in {self._hosts[host].connection.type or "ssh" for host in names}:
+            load(kind)
+        for host in names:
             if self.keep:
                 self._writers[host] = _Beginning(host, self._new_writer)
             else:
