@@ -35,6 +35,7 @@ never caught as `KubexmsError`.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from kubexms.diagnostics import Diagnostic, Severity
@@ -53,6 +54,18 @@ class KubexmsError(Exception):
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics) or (
             Diagnostic(severity=Severity.ERROR, summary=summary, detail=detail),
         )
+
+
+def exit_words(status: int) -> str:
+    """How a program ended: `exit status 3`, `ended by SIGKILL`, and as shells tell that of another one:
+    `exit status 137 (SIGKILL)`.
+    """
+    number = -status if status < 0 else status - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"exit status {status}"
+    return f"ended by {name}" if status < 0 else f"exit status {status} ({name})"
 
 
 class ConfigError(KubexmsError):

@@ -53,6 +53,21 @@ class LazyGroup(click.Group):
         entry = _added().get(cmd_name)
         return None if entry is None else _command(entry.load())
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises a usage error that says where an option of a command goes."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            command = next((self.get_command(ctx, word) for word in given if word in COMMANDS), None)
+            knows = [name for param in command.params for name in param.opts] if command is not None else ()
+            if command is None or error.option_name not in knows:
+                raise
+            raise click.UsageError(
+                f"{error.option_name} goes after the command: kubexms {command.name} {error.option_name} ...",
+                ctx=click.Context(command, parent=ctx, info_name=command.name),
+            ) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

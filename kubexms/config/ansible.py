@@ -42,7 +42,12 @@ def imported(data: bytes, origin: str) -> list[HostSpec]:
         raise ConfigError(
             f"{origin} is empty", detail="It must be Ansible's inventory JSON (`ansible-inventory --list`)."
         )
-    documents = read_documents(data, f"{origin}.json" if not origin.endswith(".json") else origin)
+    try:
+        documents = read_documents(data, f"{origin}.json" if not origin.endswith(".json") else origin)
+    except ConfigError as error:
+        place = error.diagnostics[0].source
+        where = f" (line {place.line}, column {place.column})" if place is not None else ""
+        raise ConfigError(f"{origin} is {error.summary}{where}", detail=error.detail) from None
     value = documents[0].value if documents else None
     if not isinstance(value, dict):
         raise ConfigError(

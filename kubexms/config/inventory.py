@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from kubexms.config.ansible import imported
-from kubexms.config.commands import RunCommand, said
+from kubexms.config.commands import RunCommand, advice, said
 from kubexms.config.documents import Validated
 from kubexms.config.problems import Problems
 from kubexms.config.ranges import expand_name
@@ -97,7 +97,9 @@ class InventoryReader:
             )
         done = self.run_command(command, timeout=IMPORT_TIMEOUT, directory=str(document.directory))
         if done.status != 0:
-            raise ConfigError(f"the inventory command {command[0]} {said(done)}")
+            raise ConfigError(
+                f"the inventory command {command[0]} {said(done)}", detail=advice(done, document.directory)
+            )
         return done.stdout, f"the output of {command[0]}"
 
     def _merge(self, spec: InventorySpec, listed: _Listed) -> Host:

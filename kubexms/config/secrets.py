@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubexms.config.commands import RunCommand, said
+from kubexms.config.commands import RunCommand, advice, said
 from kubexms.config.template import Unknown
 from kubexms.errors import SecretError
 from kubexms.spec.variable import SecretRef
@@ -75,7 +75,7 @@ class SecretResolver:
             return Unknown(f"secret of {command[0]}")
         done = self._run_command(command, timeout=60.0, directory=str(base))
         if done.status != 0:
-            raise SecretError(f"the secret command {command[0]} {said(done)}")
+            raise SecretError(f"the secret command {command[0]} {said(done)}", detail=advice(done, base))
         try:
             value = _chomp(done.stdout.decode("utf-8"))
         except UnicodeDecodeError:

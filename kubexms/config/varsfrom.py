@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubexms.config.commands import RunCommand, said
+from kubexms.config.commands import RunCommand, advice, said
 from kubexms.config.discover import display
 from kubexms.config.variables import GivenValue, mapping_of
 from kubexms.config.yaml import Document, read_value
@@ -58,7 +58,9 @@ def _read(entry: VarsSource, directory: Path, run_command: RunCommand) -> Docume
         command = entry.command or ()
         done = run_command(list(command), timeout=TIMEOUT, directory=str(directory))
         if done.status != 0:
-            raise SecretError(f"the command {command[0]} of varsFrom {said(done)}")
+            raise SecretError(
+                f"the command {command[0]} of varsFrom {said(done)}", detail=advice(done, directory)
+            )
         data, name = done.stdout, f"the output of {command[0]}"
         if not data.strip():
             raise SecretError(f"{name} is empty", detail="It must be a mapping of variables to values.")

@@ -43,6 +43,8 @@ class StepResult:
     attempts: int = 1
     message: str = ""
     """What went wrong, or because of whom it was skipped."""
+    detail: str = ""
+    """More about what went wrong, and what to do; sensitive values removed."""
     exit_status: int | None = None
     stdout: str = ""
     stderr: str = ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kubexms.errors import ActionFailed, StepTimeout
+from kubexms.errors import exit_words
 from kubexms.executor.events import HOOK, StepResult, StepStatus
 from kubexms.executor.hosts import RunHosts
 from kubexms.executor.outcome import Scrubber
@@ -63,49 +64,48 @@ class ScopeHooks:
         self._writer.close_scope(str(scope))
 
     def run(self, scope: Scope, hook: HookSpec) -> StepResult:
-        """Run one hook. Raises `StepError` and `ConnectionFailed`."""
+        """Run one hook; one that fails has a result, too. Raises `ConnectionFailed` and `ConfigError`."""
         began = time.monotonic()
         script, scrub = self._render(scope, hook)
         address = Address(scope.module, scope.task, "hook", scope.host or CONTROLLER, hook.name)
-        if scope.host:
-            status, stdout, stderr = self._on_host(scope.host, str(address), script, hook)
-        else:
-            status, stdout, stderr = _here(script, hook)
-        stdout, stderr = scrub.text(stdout), scrub.text(stderr)
-        if status != 0:
+        ended = self._on_host(scope.host, str(address), script, hook) if scope.host else _here(script, hook)
+        stdout, stderr = scrub.text(ended.stdout), scrub.text(ended.stderr)
+        message = ""
+        if ended.timed_out:
+            message = f"hook {hook.name}: did not end within {hook.timeout:g} seconds and was stopped"
+        elif ended.status != 0:
             last = (stderr or stdout).strip().splitlines()
-            raise ActionFailed(
-                f"hook {hook.name}: exit status {status}" + (f": {last[-1][:300]}" if last else ""),
-                detail=stderr or stdout,
-            )
+            reason = f": {last[-1][:300]}" if last else ""
+            message = f"hook {hook.name}: {exit_words(ended.status)}{reason}"
         return StepResult(
             str(address),
             HOOK,
             "run",
-            StepStatus.OK,
+            StepStatus.FAILED if message else StepStatus.OK,
             changed=True,
             seconds=time.monotonic() - began,
-            exit_status=status,
+            message=message,
+            exit_status=None if ended.timed_out else ended.status,
             stdout=stdout,
             stderr=stderr,
         )
 
-    def _on_host(self, name: str, address: str, script: str, hook: HookSpec) -> tuple[int, str, str]:
+    def _on_host(self, name: str, address: str, script: str, hook: HookSpec) -> _Ended:
         host = self._hosts.get(name)
         action = Action(script, timeout=hook.timeout)
         outcome = host.connection.act(Exchange(address, (), action, verify=False))
         host.acted = True
-        if outcome.timed_out:
-            raise StepTimeout(f"hook {hook.name} did not end within {hook.timeout:g} seconds and was stopped")
-        return (
-            outcome.status or 0,
-            outcome.stdout.decode("utf-8", "replace"),
-            outcome.stderr.decode("utf-8", "replace"),
-        )
+        return _Ended(outcome.status or 0, outcome.stdout, outcome.stderr, outcome.timed_out)
 
 
-def _here(script: str, hook: HookSpec) -> tuple[int, str, str]:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    status: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool
+
+
+def _here(script: str, hook: HookSpec) -> _Ended:
     result = run_local_command(["sh", "-c", script], timeout=hook.timeout)
-    if result.timed_out:
-        raise StepTimeout(f"hook {hook.name} did not end within {hook.timeout:g} seconds and was stopped")
-    return result.status, result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
+    return _Ended(result.status, result.stdout, result.stderr, result.timed_out)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pydantic import JsonValue
 
-from kubexms.errors import ConnectionFailed
+from kubexms.errors import ConnectionFailed, HostBusy
 from kubexms.executor.attempt import HostRun
 from kubexms.executor.context import NEVER
+from kubexms.executor.events import Waiting
 from kubexms.plan.planner import Planned, Planner
 from kubexms.plan.rendered import Instance
 from kubexms.plan.working import PlannedStep
@@ -19,7 +20,7 @@ from kubexms.runtime.facts import FACTS, lasting, parse_facts
 from kubexms.runtime.protocol import Action, Connection, Exchange, RunIdentity
 
 HOST_LOCK_WAIT = 30.0
-"""Seconds to wait for another run that holds a host."""
+"""Seconds to wait for another run that holds a host, if nobody asked for more."""
 
 
 class Writable(Protocol):
@@ -34,12 +35,22 @@ class RunHosts:
     """The hosts of one run. Thread-safe; each host is used by one worker at a time."""
 
     def __init__(
-        self, planned: Planned, planner: Planner, connector: Writable, identity: RunIdentity
+        self,
+        planned: Planned,
+        planner: Planner,
+        connector: Writable,
+        identity: RunIdentity,
+        *,
+        lock_wait: float = HOST_LOCK_WAIT,
+        waiting: Callable[[Waiting], None] = lambda event: None,
     ) -> None:
+        """`waiting` is told of a host whose lock another run holds, in the thread that waits."""
         self._planned = planned
         self._planner = planner
         self._connector = connector
         self._identity = identity
+        self._lock_wait = max(lock_wait, HOST_LOCK_WAIT)
+        self._waiting = waiting
         self._hosts: dict[str, HostRun] = {}
         self._failed: dict[str, ConnectionFailed] = {}
         self._gates: dict[str, threading.Lock] = {}
@@ -62,7 +73,7 @@ class RunHosts:
             return known
         connection = self._connector.writable(name)
         try:
-            connection.begin(self._identity, wait=HOST_LOCK_WAIT)
+            connection.begin(self._identity, wait=self._lock_wait, waiting=self._busy)
         except ConnectionFailed as error:
             with self._lock:
                 self._failed[name] = error
@@ -73,6 +84,9 @@ class RunHosts:
         with self._lock:
             self._hosts[name] = host
         return host
+
+    def _busy(self, error: HostBusy) -> None:
+        self._waiting(Waiting(f"{error.summary}; up to {self._lock_wait:.0f} s"))
 
     def rerender(self, planned: PlannedStep, host: HostRun) -> Instance:
         """The step with everything that is known by now."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from kubexms.errors import ActionFailed, StepTimeout
+from kubexms.errors import ActionFailed, StepTimeout, exit_words
 from kubexms.plan.model import HIDDEN
 from kubexms.plan.rendered import Rendered
 from kubexms.runtime.protocol import Outcome
@@ -57,17 +57,17 @@ def _strings(value: JsonValue) -> Iterable[str]:
 
 
 def raise_for_failure(outcome: Outcome, timeout: float, accepted: frozenset[int] = frozenset({0})) -> None:
-    """Raise `StepTimeout` or `ActionFailed` for an action that ended badly."""
+    """Raise `StepTimeout` or `ActionFailed` for an action that ended badly; the result has its output."""
     if outcome.timed_out:
-        raise StepTimeout(f"did not end within {timeout:g} seconds and was stopped", detail=_last(outcome))
+        raise StepTimeout(f"did not end within {timeout:g} seconds and was stopped")
     if outcome.status is not None and outcome.status not in accepted:
-        raise ActionFailed(_headline(outcome), detail=_last(outcome))
+        raise ActionFailed(_headline(outcome))
 
 
 def _headline(outcome: Outcome) -> str:
     lines = [line for line in _last(outcome).splitlines() if line.strip()]
     reason = f": {lines[-1].strip()[:300]}" if lines else ""
-    return f"exit status {outcome.status}{reason}"
+    return f"{exit_words(outcome.status or 0)}{reason}"
 
 
 def _last(outcome: Outcome) -> str:

@@ -186,6 +186,7 @@ class Performer:
             status=_status(error),
             seconds=self._job.clock() - begun,
             message=_told(error),
+            detail=error.detail if isinstance(error, KubexmsError) else "",
         )
 
     def _finished(

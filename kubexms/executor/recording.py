@@ -238,6 +238,7 @@ class Recorder:
             seconds=seconds,
             attempts=attempt.number,
             message=scrub.text(error.summary) if error is not None else "",
+            detail=scrub.text(error.detail) if error is not None and not hidden else "",
             exit_status=outcome.status if outcome else None,
             stdout="" if hidden or outcome is None else scrub.text(outcome.stdout),
             stderr="" if hidden or outcome is None else scrub.text(outcome.stderr),
@@ -258,5 +259,6 @@ def _record(planned: PlannedStep, result: StepResult) -> StepRecord:
         output_tail=result.stdout,
         error_tail=result.stderr,
         message=result.message,
+        detail=result.detail,
         changed=planned.change.changed,
     )

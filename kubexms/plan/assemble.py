@@ -121,7 +121,16 @@ def _hooks(
                     hosts = [CONTROLLER] if within or "" in again else []
                 for host in hosts:
                     address = Address(module_name, task_name, "hook", host, hook.name)
-                    planned.append(PlannedHook(address=str(address), phase=phase, run=hook.run, on=hook.on))  # type: ignore[arg-type]
+                    busy = within if hook.on == "controller" else [a for a in within if a.host == host]
+                    planned.append(
+                        PlannedHook(
+                            address=str(address),
+                            phase=phase,  # type: ignore[arg-type]
+                            run=hook.run,
+                            on=hook.on,
+                            left_open=not busy,
+                        )
+                    )
     return planned
 
 

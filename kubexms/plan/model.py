@@ -146,6 +146,8 @@ class PlannedHook(FrozenModel):
     phase: Literal["pre", "post", "onFailure"]
     run: str
     on: Literal["controller", "hosts"]
+    left_open: bool = False
+    """An earlier run left its scope open, and there is nothing else to do in it: it runs for that."""
 
 
 class HostStatus(StrEnum):

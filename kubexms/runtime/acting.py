@@ -8,6 +8,7 @@ session is broken: it must be closed and another one opened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from kubexms.errors import HostBusy, Interrupted, ProtocolError, Unreachable
 from kubexms.runtime.composing import envelope
@@ -59,10 +60,16 @@ class ActSession:
             detail=self._said() or "The host closed the channel, or did not answer in time.",
         )
 
-    def lock(self, run: RunIdentity, *, until: float, pause: Pause) -> None:
-        """Take the host's lock. Raises `HostBusy` with the holder, or `ProtocolError`."""
+    def lock(
+        self, run: RunIdentity, *, until: float, pause: Pause, waiting: Callable[[HostBusy], None]
+    ) -> None:
+        """Take the host's lock. Raises `HostBusy` with the holder, or `ProtocolError`.
+
+        `waiting` is told once of each holder that is waited for.
+        """
         words = " ".join(quote(_line(word)) for word in (run.run, run.actor, run.plan_digest, run.lineage))
         delay = 0.1
+        told = ""
         while True:
             holder = None
             for frame in self._request("L", f"kx_lock {words}\n", until=self._clock() + _OVERHEAD):
@@ -77,6 +84,9 @@ class ActSession:
             remaining = until - self._clock()
             if remaining <= 0:
                 raise _busy(self._host, holder)
+            if holder != told:
+                waiting(_busy(self._host, holder))
+                told = holder
             pause(min(delay, remaining))
             delay = min(delay * 2, 2.0)
 
@@ -226,8 +236,14 @@ def _line(text: str) -> str:
 def _busy(host: str, holder: str) -> HostBusy:
     fields = dict(line.partition("=")[::2] for line in holder.splitlines())
     who = f"run {fields['run']} by {fields.get('actor', 'unknown')}" if "run" in fields else "another run"
-    since = f", since {fields['since']} (seconds since the epoch, host clock)" if "since" in fields else ""
+    since = _moment(fields.get("since", ""))
     return HostBusy(
-        f"{host}: {who} is changing this host",
-        detail=f"It holds the host's lock{since}. Wait for it, or raise the time to wait for locks.",
+        f"{host}: {who} is changing this host{since and f', since {since} by its clock'}",
+        detail="Apply again when that has ended, or have this run wait longer (`--lock-timeout 10m`).",
     )
+
+
+def _moment(seconds: str) -> str:
+    if not seconds.isdecimal() or len(seconds) > len("9999999999"):
+        return ""
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"

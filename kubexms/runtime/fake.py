@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kubexms.errors import ConnectionFailed
+from kubexms.errors import ConnectionFailed, HostBusy
 from kubexms.runtime.protocol import (
     Answer,
     Claim,
@@ -19,6 +19,7 @@ from kubexms.runtime.protocol import (
     Reply,
     RunIdentity,
     records_digest,
+    unheard,
 )
 
 Answerer = Callable[[Fragment], Answer | Sequence[Record]]
@@ -109,7 +110,14 @@ class ScriptedConnection:
                 found = self._answers[max(keys, key=len)]
         return found if isinstance(found, Answer) else Answer(tuple(found))
 
-    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
+    def begin(
+        self,
+        run: RunIdentity,
+        *,
+        wait: float,
+        shared: bool = False,
+        waiting: Callable[[HostBusy], None] = unheard,
+    ) -> None:
         self._check()
         self.runs.append(run)
 

@@ -12,11 +12,13 @@ a digest over the concatenated records is what a compare-and-set guard compares.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from kubexms.errors import HostBusy
 
 DEFAULT_CAP = 1 << 20
 """Bytes of one fragment's answer, and of each output stream of an action, that are kept."""
@@ -253,15 +255,28 @@ class ReadOnlyConnection(Protocol):
         ...
 
 
+def unheard(busy: HostBusy) -> None:
+    """Nobody listens."""
+
+
 @runtime_checkable
 class Connection(ReadOnlyConnection, Protocol):
     """A host that can also be changed."""
 
-    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
+    def begin(
+        self,
+        run: RunIdentity,
+        *,
+        wait: float,
+        shared: bool = False,
+        waiting: Callable[[HostBusy], None] = unheard,
+    ) -> None:
         """Open the persistent shell, take the host's own lock and log one line on the host.
 
         Waits up to `wait` seconds for another run's lock; then raises `errors.HostBusy`
-        with the holder's name. The processes of a run that has lost its controller are ended first.
+        with the holder's name. `waiting` is told once of each holder that it waits for, with the error that
+        would be raised otherwise, in the calling thread. The processes of a run that has lost its
+        controller are ended first.
         `shared`: another connection of the same run holds the lock; none is taken.
         """
         ...

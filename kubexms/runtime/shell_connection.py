@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from kubexms.errors import ConnectionFailed, Interrupted, ProtocolError, Unreachable
+from kubexms.errors import ConnectionFailed, HostBusy, Interrupted, ProtocolError, Unreachable
 from kubexms.runtime.acting import ActSession
 from kubexms.runtime.asking import Asking
 from kubexms.runtime.become import Become, open_shell
 from kubexms.runtime.exchanging import INLINE_LIMIT, payload_size
 from kubexms.runtime.framing import new_marker
-from kubexms.runtime.protocol import Exchange, Fragment, Outcome, Payload, Reply, RunIdentity
+from kubexms.runtime.protocol import Exchange, Fragment, Outcome, Payload, Reply, RunIdentity, unheard
 from kubexms.runtime.transport import ByteChannel, Transport
 from kubexms.runtime.uploading import Upload
 
@@ -146,13 +146,20 @@ class ShellConnection(ShellReader):
         self._shared = False
         self._uploads = 0
 
-    def begin(self, run: RunIdentity, *, wait: float, shared: bool = False) -> None:
+    def begin(
+        self,
+        run: RunIdentity,
+        *,
+        wait: float,
+        shared: bool = False,
+        waiting: Callable[[HostBusy], None] = unheard,
+    ) -> None:
         """See `protocol.Connection.begin`."""
         self._run = run
         self._shared = shared
-        self._open_session(wait=wait)
+        self._open_session(wait=wait, waiting=waiting)
 
-    def _open_session(self, *, wait: float) -> ActSession:
+    def _open_session(self, *, wait: float, waiting: Callable[[HostBusy], None] = unheard) -> ActSession:
         if self._run is None:
             raise AssertionError("begin() comes before act() and upload()")
         self._drop_session()
@@ -163,7 +170,7 @@ class ShellConnection(ShellReader):
             if self._shared:
                 session.share(until=self._clock() + wait)
             else:
-                session.lock(self._run, until=self._clock() + wait, pause=self._pause)
+                session.lock(self._run, until=self._clock() + wait, pause=self._pause, waiting=waiting)
         except BaseException:
             session.close()
             raise

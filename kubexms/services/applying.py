@@ -85,12 +85,7 @@ def apply(
     info = lock_info(project, options.operation)
 
     def waiting(holder: LockInfo) -> None:
-        listener(
-            Waiting(
-                f"the state's lock, held by {holder.who} for {holder.operation} "
-                f"since {holder.created:%H:%M:%S}"
-            )
-        )
+        listener(waiting_for(holder))
 
     try:
         with project.store.lock(info, timeout=apply_options.lock_timeout, waiting=waiting) as writer:
@@ -99,6 +94,12 @@ def apply(
             )
     finally:
         connector.close()
+
+
+def waiting_for(holder: LockInfo) -> Waiting:
+    """That the state is another run's."""
+    since = f"{holder.created:%Y-%m-%d %H:%M:%S %Z}"
+    return Waiting(f"the state's lock, held by {holder.who} for {holder.operation} since {since}")
 
 
 def _apply_locked(
@@ -182,7 +183,16 @@ def _execute(
             connector.release(work.name)
     listener(RunStarted(run_id, len(plan.effective), touched))
     setup = RunSetup(
-        project, plan, prepared, connector, writer, run_id, digest, first + len(adopted), record.actor
+        project,
+        plan,
+        prepared,
+        connector,
+        writer,
+        run_id,
+        digest,
+        first + len(adopted),
+        record.actor,
+        lock_timeout=apply_options.lock_timeout,
     )
     results = run_changes(setup, apply_options.fail_fast, apply_options.debug, listener, stop)
     outcome = RunResult(run_id, results, stop.requested, unreachable(results, plan), stale)
@@ -264,6 +274,7 @@ def _record(result: StepResult) -> StepRecord:
         output_tail=result.stdout,
         error_tail=result.stderr,
         message=result.message,
+        detail=result.detail,
     )
 
 

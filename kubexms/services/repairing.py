@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from kubexms import __version__
 from kubexms.errors import GraphError, PlanError
 from kubexms.executor.adopt import next_order
-from kubexms.executor.events import Listener, RunFinished, RunResult, RunStarted, StepStatus, Waiting
+from kubexms.executor.events import Listener, RunFinished, RunResult, RunStarted, StepStatus
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.reverting import Reverting, as_applied, reverting
-from kubexms.services.applying import begin, finish, unreachable
+from kubexms.services.applying import begin, finish, unreachable, waiting_for
 from kubexms.services.connecting import HostConnector
 from kubexms.services.drift import DriftReport, remembered, report_of
 from kubexms.services.planning import Prepared, graph_of, prepare
@@ -68,7 +68,7 @@ def repair(
     started = datetime.now(UTC)
 
     def waiting(holder: LockInfo) -> None:
-        listener(Waiting(f"the state's lock, held by {holder.who} for {holder.operation}"))
+        listener(waiting_for(holder))
 
     try:
         info = lock_info(project, "repair")
@@ -87,7 +87,8 @@ def repair(
             if plan.effective and not approve(plan):
                 outcome = replace(outcome, approved=False)
             elif plan.effective:
-                outcome = _execute(project, outcome, applied, connector, writer, listener, stop)
+                wait = repair_options.lock_timeout
+                outcome = _execute(project, outcome, applied, connector, writer, listener, stop, wait)
     finally:
         connector.close()
     ended = datetime.now(UTC)
@@ -154,6 +155,7 @@ def _execute(
     writer: StateWriter,
     listener: Listener,
     stop: StopSignal,
+    lock_timeout: float,
 ) -> RepairOutcome:
     plan, planned = outcome.plan, applied.prepared.planned
     now = datetime.now(UTC)
@@ -182,6 +184,7 @@ def _execute(
         next_order(planned),
         record.actor,
         reverting=True,
+        lock_timeout=lock_timeout,
         as_recorded=applied.as_recorded,
     )
     results = run_changes(setup, False, None, listener, stop)

@@ -51,6 +51,8 @@ class RunSetup:
     actor: str
     reverting: bool = False
     """It puts back what was last applied: hooks run for what interrupts something, and for nothing else."""
+    lock_timeout: float = 0.0
+    """Seconds that somebody is willing to wait for another run."""
     as_recorded: bool = False
     """The documents order steps against what was recorded: they go in the order in which they were made."""
 
@@ -63,10 +65,18 @@ def run_changes(
     steps = planned.steps()
     lineage = planned.snapshot.meta.lineage
     identity = RunIdentity(setup.run, setup.actor, setup.digest, lineage)
-    hosts = RunHosts(planned, setup.prepared.planner, setup.connector, identity)
+    running: list[Coordinator] = []
+
+    hosts = RunHosts(
+        planned,
+        setup.prepared.planner,
+        setup.connector,
+        identity,
+        lock_wait=setup.lock_timeout,
+        waiting=lambda event: running[-1].post(event),  # noqa: PLW0108 - none is there yet
+    )
     changes = {change.address: change for change in setup.plan.effective if change.address in steps}
     executor = _executor(setup, prompter, steps)
-    running: list[Coordinator] = []
     recorder = Recorder(
         setup.writer,
         planned.conceal,

@@ -110,6 +110,7 @@ class StepRecord(FrozenModel):
     output_tail: str = ""
     error_tail: str = ""
     message: str = ""
+    detail: str = ""
     changed: tuple[str, ...] = ()
     since: datetime | None = None
     """Of a drifted step: when a drift run first found it so."""

@@ -49,7 +49,10 @@ def event_lines(event: Event, paint: Paint, *, width: int | None = None) -> Iter
     """The lines for one event; none for most."""
     match event:
         case RunStarted(_, changes, hosts):
-            yield f"Applying {plural(changes, 'change')} on {plural(len(hosts), 'host')}."
+            if changes:
+                yield f"Applying {plural(changes, 'change')} on {plural(len(hosts), 'host')}."
+            else:
+                yield "Closing what an earlier run left open."
         case TaskFinished():
             yield task_line(event, paint)
         case StepProgress(change, seconds, message):

@@ -39,13 +39,13 @@ def hosts_text(hosts: Sequence[HostView], paint: Paint = plain) -> str:
             host.name,
             ",".join(host.roles) or "-",
             host.address,
-            _answer(host),
             system(host.facts),
             _text(host.facts, "arch"),
+            _answer(host),
         )
         for host in hosts
     ]
-    head = ("HOST", "ROLES", "ADDRESS", "ANSWERS", "SYSTEM", "ARCH")
+    head = ("HOST", "ROLES", "ADDRESS", "SYSTEM", "ARCH", "ANSWERS")
     return "".join(f"{line}\n" for line in table_lines(head, rows, paint))
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kubexms.diagnostics import Diagnostic, Severity
+from kubexms.errors import exit_words
 from kubexms.executor.events import HOOK, RunResult, StepResult, StepStatus
 from kubexms.step.contract import ActionKind
 from kubexms.views.folding import natural
@@ -114,8 +115,8 @@ def stale_diagnostics(result: RunResult) -> list[Diagnostic]:
 def failure_diagnostic(result: StepResult) -> Diagnostic:
     """A step that did not work, in full: what, where, what remains, and the tail of what it said."""
     parts = [result.message] if result.message else []
-    if result.exit_status is not None and "exit status" not in result.message:
-        parts.append(f"exit status {result.exit_status}")
+    if result.exit_status is not None and exit_words(result.exit_status) not in result.message:
+        parts.append(exit_words(result.exit_status))
     if result.attempts > 1:
         parts.append(f"after {result.attempts} tries")
     if result.remaining:
@@ -124,6 +125,8 @@ def failure_diagnostic(result: StepResult) -> Diagnostic:
         if text.strip() and (name == "stdout" or not result.message.endswith(f": {text.strip()}")):
             lines = text.rstrip("\n").split("\n")
             parts += [f"{name}:", *(f"  {line}" for line in lines)]
+    if result.detail:
+        parts.append(result.detail.rstrip("\n"))
     ignored = result.status is StepStatus.IGNORED
     severity = Severity.WARNING if ignored else Severity.ERROR
     return Diagnostic(severity, _summary(result), "\n".join(parts), result.address)
@@ -135,7 +138,7 @@ def _summary(result: StepResult) -> str:
         case StepStatus.INTERRUPTED:
             return f"{result.kind} was interrupted on {host}"
         case StepStatus.UNREACHABLE:
-            return f"{result.kind} could not be finished: {host} is out of reach"
+            return f"{result.kind} could not be finished on {host}"
         case StepStatus.IGNORED:
             return f"{result.kind} failed on {host}, which is ignored here"
         case _:

@@ -96,7 +96,7 @@ def _hooks(hooks: Iterable[PlannedHook], paint: Paint) -> Iterator[str]:
     grouped: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for hook in hooks:
         path, _, host = hook.address.rpartition("@")
-        grouped[path, hook.phase, hook.run].append(host)
+        grouped[path, "left open" if hook.left_open else hook.phase, hook.run].append(host)
     if not grouped:
         return
     yield "Hooks, which run only if their scope has something to do:"
@@ -111,6 +111,7 @@ _PHASES = {
     "pre": "runs before its scope",
     "post": "runs after its scope",
     "onFailure": "runs if its scope fails",
+    "left open": "runs, because an earlier run left its scope open",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from kubexms.errors import exit_words
 from kubexms.state.model import RunRecord, StepRecord, StepState
 from kubexms.step.observation import Presence
 from kubexms.views.drift_history import drift_news, drift_run_text
@@ -127,10 +128,10 @@ def run_text(run: RunRecord, results: Sequence[StepRecord], paint: Paint = plain
 def _failure(item: StepRecord, paint: Paint) -> Iterator[str]:
     role = Role.SKIPPED if item.status == "skipped" else Role.ERROR
     yield f"{paint(role, item.status)} {printable(item.address)}"
-    if item.message:
-        yield from (f"  {printable(line)}" for line in item.message.split("\n"))
-    if item.exit_status is not None:
-        yield f"  exit status {item.exit_status}"
+    for told in (item.message, item.detail):
+        yield from (f"  {printable(line)}" for line in told.rstrip("\n").split("\n") if told)
+    if item.exit_status is not None and exit_words(item.exit_status) not in item.message:
+        yield f"  {exit_words(item.exit_status)}"
     for name, text in (("stderr", item.error_tail), ("stdout", item.output_tail)):
         if text.strip():
             yield f"  {name}:"

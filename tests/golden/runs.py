@@ -78,6 +78,7 @@ def _bad() -> Iterator[Event]:
         exit_status=1,
         stderr="modprobe: FATAL: Module overlay not found\n  in directory /lib/modules\n",
         stdout="looking\x07\n",
+        detail="Load it by hand to see why.\n",
     )
     yield StepFinished(overlay, failed)
     skipped = _result(config, StepStatus.SKIPPED, message="os/kernel/overlay@n1 failed")

@@ -141,7 +141,12 @@ def _kept(plan: Plan) -> list[tuple[str, str]]:
     return [(group.address, wording.happened(group.change)) for group in folded(kept)]
 
 
-_PHASES = {"pre": "before", "post": "after", "onFailure": "on failure"}
+_PHASES = {
+    "pre": "before",
+    "post": "after",
+    "onFailure": "on failure",
+    "left open": "an earlier run left its scope open",
+}
 
 
 def _hooks(hooks: Sequence[PlannedHook]) -> list[tuple[str, str, str, str]]:
@@ -149,7 +154,7 @@ def _hooks(hooks: Sequence[PlannedHook]) -> list[tuple[str, str, str, str]]:
     grouped: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for hook in hooks:
         path, _, host = hook.address.rpartition("@")
-        grouped[path, hook.phase, hook.run].append(host)
+        grouped[path, "left open" if hook.left_open else hook.phase, hook.run].append(host)
     return [
         (
             printable(path),

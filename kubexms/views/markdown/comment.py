@@ -171,7 +171,8 @@ def _hooks(plan: Plan) -> Iterator[str]:
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for hook in plan.hooks:
         path, _, host = hook.address.rpartition("@")
-        grouped.setdefault((path, hook.phase, hook.run), []).append(host)
+        when = "an earlier run left its scope open" if hook.left_open else hook.phase
+        grouped.setdefault((path, when, hook.run), []).append(host)
     for (path, phase, run), names in grouped.items():
         yield f"<li>hook {code(f'{path}@{fold_text(names)}')} ({phase}): {code(run.strip(), 200)}</li>"
 

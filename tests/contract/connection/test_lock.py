@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,22 @@ def test_the_same_run_works_beside_its_lock(place: Place) -> None:
         place.connection().begin(run_identity("run-2"), wait=0.0)
 
 
-def test_a_second_run_waits(place: Place) -> None:
+def test_a_second_run_waits_and_is_told_for_whom(place: Place) -> None:
     first = place.begun("run-1")
-    threading.Timer(0.4, first.close).start()
+    since = datetime.fromtimestamp(int(_holder(place)["since"]), UTC)
+    told: list[HostBusy] = []
+
+    def waiting(busy: HostBusy) -> None:
+        told.append(busy)
+        first.close()
+
     second = place.connection()
-    second.begin(run_identity("run-2"), wait=20.0)
+    second.begin(run_identity("run-2"), wait=20.0, waiting=waiting)
     assert _holder(place)["run"] == "run-2"
+    (busy,) = told
+    assert "run-1 by tester is changing this host" in busy.summary
+    assert f"since {since:%Y-%m-%d %H:%M:%S} UTC by its clock" in busy.summary
+    assert "--lock-timeout" in busy.detail
 
 
 def test_a_dead_run_is_ended_and_its_lock_taken(place: Place) -> None:

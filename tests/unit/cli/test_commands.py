@@ -214,6 +214,22 @@ def test_a_usage_error_is_1_because_2_means_changes(arguments: list[str], capsys
     assert "--help" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-e", "prod", "plan"], "-e goes after the command: kubexms plan -e ..."),
+        (["--target", "a", "apply"], "--target goes after the command: kubexms apply --target ..."),
+        (["--bogus", "plan"], "No such option '--bogus'"),
+        (["-e", "prod"], "No such option '-e'"),
+    ],
+)
+def test_an_option_that_stands_before_its_command_is_told_where_it_goes(
+    arguments: list[str], said: str, capsys: Capture
+) -> None:
+    assert run(FakeServices(), *arguments) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_a_flag_that_the_saved_plan_holds_already_is_named(capsys: Capture) -> None:
     run(FakeServices(), "apply", "file", "--target", "x", "-e", "prod")
     assert "--environment, --target cannot be given with it." in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,35 @@ def test_what_is_no_object_is_free_for_all(
         assert project.plan()[0] == 2
         (tmp_path / "there").touch()
         project.apply()
+
+
+def begun(project: LocalProject) -> subprocess.Popen[str]:
+    """An apply, with nobody at its standard input."""
+    return subprocess.Popen(
+        project.command("apply", "--auto-approve"),
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def test_who_waits_for_another_run_on_a_host_says_for_whom(
+    tmp_path: Path, projects: tuple[LocalProject, LocalProject]
+) -> None:
+    one, two = projects
+    here, go = tmp_path / "here", tmp_path / "go"
+    for pipe in (here, go):
+        os.mkfifo(pipe)
+    one.steps({"name": "long", "kind": "command", "run": f"echo >{here}; cat {go}", "runs": "always"})
+    two.steps(other(tmp_path))
+    with begun(one) as first:
+        here.read_text()
+        with begun(two) as second:
+            assert first.stdout is not None
+            assert second.stdout is not None
+            said = next(line for line in second.stdout if line.startswith("Waiting for "))
+            go.write_text("on\n")
+            rest = second.stdout.read()
+        first.stdout.read()
+    assert "is changing this host, since 2" in said
+    assert "Apply complete!" in rest

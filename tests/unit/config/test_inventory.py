@@ -176,8 +176,25 @@ def test_imports_from_commands(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not run with --untrusted"):
         hosts(tmp_path, "  from: {command: [inventory, --list]}\n", commands, untrusted=True)
     failing = Commands({"inventory": CompletedResult(3, b"{}", b"no route")})
-    with pytest.raises(ConfigError, match="failed with status 3: no route"):
+    with pytest.raises(ConfigError, match="failed with status 3: no route") as caught:
         hosts(tmp_path, "  from: {command: [inventory, --list]}\n", failing)
+    assert caught.value.detail.startswith(f"Run it by hand in {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(127, "write where it is"), (124, "It took too long"), (-9, "Run it by hand")]
+)
+def test_what_to_do_about_a_command_that_fails(tmp_path: Path, status: int, said: str) -> None:
+    failing = Commands({"inventory": CompletedResult(status, b"", b"")})
+    with pytest.raises(ConfigError) as caught:
+        hosts(tmp_path, "  from: {command: [inventory, --list]}\n", failing)
+    assert said in caught.value.detail
+
+
+def test_where_the_output_of_a_command_is_not_json(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        hosts(tmp_path, "  from: {command: [inventory]}\n", Commands({"inventory": b'{"a":\n]'}))
+    assert caught.value.summary == "the output of inventory is not valid JSON (line 2, column 1)"
 
 
 JSONS: st.SearchStrategy[Json] = st.recursive(
