@@ -53,7 +53,8 @@ class ActSession:
                 self.directory = frame.body.decode("utf-8", "replace")
                 return
             if frame.kind == "!":
-                break
+                self.broken = True
+                raise self._unwritable("kubexms's own directory there could not be made", frame)
         self.broken = True
         raise ProtocolError(
             f"{self._host}: no shell to act with",
@@ -77,6 +78,8 @@ class ActSession:
                     holder = frame.body.decode("utf-8", "replace")
                 elif frame.kind == "D":
                     break
+                elif frame.kind == "!":
+                    raise self._unwritable("the host's lock could not be taken", frame)
             else:
                 raise self._lost()
             if holder is None:
@@ -170,6 +173,13 @@ class ActSession:
 
     def _said(self) -> str:
         return bytes(self._stderr[-2000:]).decode("utf-8", "replace").strip(". \n")
+
+    def _unwritable(self, what: str, frame: Frame) -> ProtocolError:
+        """With what the shell told on the channel, and what stands on standard error by now."""
+        told = (self._said(), frame.body.decode("utf-8", "replace"))
+        return ProtocolError(
+            f"{self._host}: {what}; nothing was changed", detail="\n".join(filter(None, told))
+        )
 
     def _lost(self) -> ProtocolError | Unreachable | Interrupted:
         self.broken = True

@@ -160,7 +160,7 @@ class OutcomeCollector:
         """One frame of this exchange."""
         subject = frame.arguments[0] if frame.arguments else ""
         if frame.kind == "!":
-            self._broken = subject
+            self._broken = frame.body.decode("utf-8", "replace") or subject
         elif frame.kind == "W":
             self._owner = frame.body.decode("utf-8", "replace")
         elif frame.kind == "O":
@@ -196,7 +196,7 @@ class OutcomeCollector:
                 "the host could not save what was there before; nothing was changed"
                 if self._broken
                 else "the host could not start the action; nothing was changed",
-                detail=said or "Is the disk full, or kubexms's directory on the host not writable?",
+                detail="\n".join(line for line in (said, self._broken) if line),
             )
         after: tuple[Answer, ...] = ()
         if self.acted and self._exchange.verify and complete:

@@ -102,10 +102,10 @@ CASES: dict[str, Case] = {
     ),
     "service": Case(
         (
-            {"name": "unit", "kind": "systemdUnit", "unit": "kt.service", "content": UNIT},
-            step("service", unit="kt.service", enabled=True, running=True, restartOn=["unit"]),
+            {"name": "unit", "kind": "systemdUnit", "unit": "ktrun.service", "content": UNIT},
+            step("service", unit="ktrun.service", enabled=True, running=True, restartOn=["unit"]),
         ),
-        "systemctl stop kt.service",
+        "systemctl stop ktrun.service",
     ),
     "service-existing": Case(
         (step("service", unit="ktold.service", enabled=False, running=False),),

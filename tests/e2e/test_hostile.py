@@ -53,6 +53,30 @@ def test_a_read_only_target_is_said(project: ProjectDirectory) -> None:
         host.run("rm -f /etc/kubexms-b")
 
 
+@pytest.mark.parametrize("how", ["full", "ro"])
+def test_a_host_that_kubexms_cannot_keep_anything_on_is_not_changed(
+    project: ProjectDirectory, how: str
+) -> None:
+    host, own = project.hosts[0], "/var/lib/kubexms"
+    host.run("echo old >/etc/kubexms-own", check=True)
+    mount = f"mkdir -p {own} && mount -t tmpfs -o size=64k tmpfs {own}"
+    fill = f"dd if=/dev/zero of={own}/ballast 2>/dev/null; true"
+    host.run(f"{mount}; {fill if how == 'full' else f'mount -o remount,ro {own}'}", check=True)
+    try:
+        project.pipeline(file("a", "/etc/kubexms-own", "new\n"))
+        text = " ".join(failure(project).split())
+        assert f"kubexms cannot write below {own} on this host; its file system has " in text
+        assert "nothing was changed" in text
+        assert host.read("/etc/kubexms-own") == "old\n"
+    finally:
+        host.run(f"umount {own}", check=True)
+    project.apply()
+    project.assert_empty_plan()
+    project.destroy()
+    assert host.read("/etc/kubexms-own") == "old\n"
+    host.run("rm /etc/kubexms-own", check=True)
+
+
 def test_a_flood_and_an_endless_command(project: ProjectDirectory) -> None:
     project.pipeline(
         {"name": "flood", "kind": "command", "run": "yes | head -c 30000000", "runs": "once"},

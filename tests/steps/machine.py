@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.steps.sandbox import Sandbox, applets
+from tests.steps.sandbox import PATIENCE, Sandbox, applets
 
 _SETUP = """\
 set -e
@@ -54,7 +54,7 @@ printf '#!/bin/sh\\nh=$(head -n 1 %s)\\necho "$h" >%s\\n' "$1/swaps" "$1/swaps" 
 printf '#!/bin/sh\\necho "$1 file 1 0 -2" >>%s\\n' "$1/swaps" >bin/swapon
 chmod 755 bin/*
 : >ready
-exec sleep 600
+exec sleep 7200
 """
 
 
@@ -89,7 +89,7 @@ class Machine(Sandbox):
 
     def sh(self, script: str) -> str:
         """What the machine's owner does to it; the output. Fails the test if that fails."""
-        done = self._run(script, {}, 120)
+        done = self._run(script, {}, PATIENCE)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
@@ -115,7 +115,7 @@ def machine(shell: str, root: Path) -> Iterator[Machine]:
         stderr=subprocess.PIPE,
     )
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 300
         while not (root / "ready").exists():
             if holder.poll() is not None or time.monotonic() > until:
                 holder.kill()

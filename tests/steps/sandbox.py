@@ -21,6 +21,8 @@ from kubexms.step.observation import Observation, Presence
 from kubexms.step.shell import quote
 
 SHELLS = ("dash", "bash", "busybox")
+PATIENCE = 1800.0
+"""Seconds after which a script hangs: far more than apt takes on the busiest of machines."""
 
 _ASKING = """\
 umask 077
@@ -92,7 +94,7 @@ class Sandbox:
 
     def ask(self, fragment: Fragment) -> list[Record]:
         """The records of one fragment. Fails the test if it says anything on stderr or too little."""
-        done = self._run(_ASKING + fragment.script, {"TMPDIR": str(self.store)}, 60)
+        done = self._run(_ASKING + fragment.script, {"TMPDIR": str(self.store)}, PATIENCE)
         records = []
         out = done.stdout
         while out:
@@ -115,7 +117,7 @@ class Sandbox:
             parts.append(f"kx_path={quote(path)}\n" + _BACKUP.format(index=index))
         script = "".join(parts) + "set -eu\n" + action.script
         extra = {"KX_BACKUP": str(self.store), "KX_PAYLOADS": str(payloads), "TMPDIR": str(self.store)}
-        done = self._run(script, extra, 120)
+        done = self._run(script, extra, PATIENCE)
         outputs = {path.name.removeprefix("out."): path.read_text() for path in payloads.glob("out.*")}
         shutil.rmtree(payloads)
         return Outcome((), True, done.returncode, done.stdout, done.stderr, (), 0.0, outputs=outputs)

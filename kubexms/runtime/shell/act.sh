@@ -18,7 +18,7 @@ kx_start() {
     fi
     kx_dir=$kx_state/staging/$kx_m
     if ! mkdir -p "$kx_state/objects" "$kx_state/steps" "$kx_state/staging"; then
-        printf '%s ! state 0\n\n' "$kx_m" >&3
+        kx_unwritable state
         exit 1
     fi
     (
@@ -129,7 +129,7 @@ kx_exchange() {
     fi
     kx_members kx_unowned || return 0
     if ! kx_secure; then
-        printf '%s ! save 0\n\n' "$kx_m" >&6
+        kx_unwritable save
         return 0
     fi
     kx_act

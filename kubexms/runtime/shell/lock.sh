@@ -14,14 +14,21 @@ kx_stat() {
 kx_lock() {
     if command -v flock >/dev/null; then
         kx_lock_file=$kx_state/lock
+        # a redirection that fails ends the shell if it is exec's, and not if it is true's
+        true >>"$kx_lock_file" || { kx_unwritable lock; return 1; }
         exec 9>>"$kx_lock_file"
-        if flock -n 9 && [ /proc/self/fd/9 -ef "$kx_lock_file" ]; then kx_locked "$@" && return; fi
+        if flock -n 9 && [ /proc/self/fd/9 -ef "$kx_lock_file" ]; then
+            kx_locked "$@"
+            return
+        fi
     else
         kx_lock_file=$kx_state/lock.d/lock
         if mkdir "$kx_state/lock.d" 2>/dev/null; then
             exec 9>>"$kx_lock_file"
-            kx_locked "$@" && return
+            kx_locked "$@"
+            return
         fi
+        [ -w "$kx_state" ] || { kx_unwritable lock; return 1; }
     fi
     exec 9>&-
     kx_held=$(cat "$kx_lock_file" 2>/dev/null)
@@ -33,9 +40,14 @@ kx_lock() {
 kx_locked() {
     kx_stat $$
     printf 'run=%s\nactor=%s\nplan=%s\nlineage=%s\npid=%s\nborn=%s\nsession=%s\nsince=%s\n' \
-        "$1" "$2" "$3" "$4" "$$" "$kx_born" "$kx_session" "$(date +%s)" >"$kx_lock_file"
+        "$1" "$2" "$3" "$4" "$$" "$kx_born" "$kx_session" "$(date +%s)" >"$kx_lock_file" &&
+        mkdir -p "$kx_dir" || {
+        kx_unwritable lock
+        rm -rf "$kx_lock_file" "$kx_state/lock.d"
+        exec 9>&-
+        return 1
+    }
     kx_mine=1
-    mkdir -p "$kx_dir"
     # what an earlier run could not clear away
     for kx_f in "$kx_state"/staging/*; do
         [ "$kx_f" = "$kx_dir" ] || rm -rf -- "$kx_f"
@@ -44,6 +56,15 @@ kx_locked() {
         logger -t kubexms "apply run=$1 actor=$2 plan=$3 lineage=$4" </dev/null 9>&- &
     fi 2>/dev/null
     return 0
+}
+
+# kx_unwritable WHAT: tells the controller; on the channel, since what is on standard error may come later
+kx_unwritable() {
+    kx_f=$kx_state
+    while ! [ -d "$kx_f" ] && [ -n "$kx_f" ]; do kx_f=${kx_f%/*}; done
+    kx_f=$(df -Pk "${kx_f:-/}" 2>/dev/null | awk 'END { print $4 }')
+    kx_f="kubexms cannot write below $kx_state on this host; its file system has $kx_f KiB left"
+    printf '%s ! %s %s\n%s\n' "$kx_m" "$1" "${#kx_f}" "$kx_f" >&6
 }
 
 # Is the holder still there? If its shell is gone, what it had started is ended, and the lock is free.

@@ -121,13 +121,20 @@ class ArchiveExecutor(StepExecutor[ArchiveSpec]):
     def object_id(self, spec: ArchiveSpec) -> str:
         return _record_id(spec)
 
+    def summary(self, spec: ArchiveSpec) -> str:
+        return f"{spec.dest} from {spec.path or _name(spec)}"
+
 
 def _record_id(spec: ArchiveSpec) -> str:
     """Names the record on the host: where it comes from and where it goes."""
-    source = spec.source.path if isinstance(spec.source, Asset) else spec.source
-    origin = spec.path or f"controller:{PurePosixPath(source or '').name}"
+    origin = spec.path or f"controller:{_name(spec)}"
     text = json.dumps(["archive", spec.dest, origin])
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+
+
+def _name(spec: ArchiveSpec) -> str:
+    source = spec.source.path if isinstance(spec.source, Asset) else spec.source
+    return PurePosixPath(source or "").name
 
 
 def _owner(spec: ArchiveSpec) -> str:

@@ -210,8 +210,9 @@ def test_what_cannot_be_saved_is_not_overwritten(place: Place) -> None:
     path.write_text("first")
     connection = place.begun()
     (place.state / "steps" / "abc").write_text("in the way")
-    with pytest.raises(ActionFailed, match="could not save"):
+    with pytest.raises(ActionFailed, match="could not save") as caught:
         act(connection, f"printf second >{path}", backup=(str(path),), store="abc")
+    assert f"cannot write below {place.state} on this host; its file system has " in caught.value.detail
     assert path.read_text() == "first"
     assert act(connection, ":").acted
 

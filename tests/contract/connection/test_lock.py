@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kubexms.errors import HostBusy, KubexmsError
+from kubexms.errors import HostBusy, KubexmsError, ProtocolError
 from kubexms.runtime.local import LocalChannel, LocalTransport
 from kubexms.runtime.protocol import Payload
 from kubexms.runtime.shell_connection import ShellConnection
@@ -74,6 +74,29 @@ def test_a_second_run_waits_and_is_told_for_whom(place: Place) -> None:
     assert "run-1 by tester is changing this host" in busy.summary
     assert f"since {since:%Y-%m-%d %H:%M:%S} UTC by its clock" in busy.summary
     assert "--lock-timeout" in busy.detail
+
+
+def test_a_lock_that_cannot_be_written_is_told_and_nothing_is_done(place: Place) -> None:
+    place.begun("run-1").close()
+    (place.state / "lock").mkdir()
+    try:
+        with pytest.raises(ProtocolError, match="lock could not be taken; nothing was changed") as caught:
+            place.connection().begin(run_identity("run-2"), wait=0.0)
+    finally:
+        (place.state / "lock").rmdir()
+    assert f"cannot write below {place.state} on this host" in caught.value.detail
+
+
+def test_a_place_that_cannot_be_made_is_told(place: Place) -> None:
+    place.begun("run-1").close()
+    shutil.rmtree(place.state)
+    place.state.write_text("in the way")
+    try:
+        with pytest.raises(ProtocolError, match="directory there could not be made") as caught:
+            place.begun("run-1")
+    finally:
+        place.state.unlink()
+    assert f"cannot write below {place.state} on this host" in caught.value.detail
 
 
 def test_a_dead_run_is_ended_and_its_lock_taken(place: Place) -> None:

@@ -217,7 +217,7 @@ def test_hooks_are_listed_where_they_run_and_nowhere_else(project: Path, tmp_pat
     # the scope is still open: nothing but its end is to be done
     again = in_project(project, "plan").stdout
     assert "hook[before]" not in again
-    assert "  # m/t/hook[after]@controller runs after its scope\n" in again
+    assert "  # m/t/hook[after]@controller runs, because an earlier run left its scope open\n" in again
     (tmp_path / "target.bad").unlink()
     assert in_project(project, "apply --auto-approve").returncode == 0
     assert log.read_text() == "before\nafter\nafter\n"

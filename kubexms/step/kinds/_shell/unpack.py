@@ -159,17 +159,19 @@ PUT = """\
 record=$state/archives/$id
 mkdir -p "$state/archives"
 chmod 700 "$state/archives"
-made=
 if [ ! -d "$dest" ]; then
     up=${dest%/*}
     [ -d "${up:-/}" ] || fail "$up is not a directory: declare it in a step before this one"
+    : >"$KX_BACKUP/made"
     mkdir "$dest"
-    made=.
 fi
+made=
+[ ! -e "$KX_BACKUP/made" ] || made=.
 rm -rf "$dest/.kubexms.$id".*
 stage=$(mktemp -d "$dest/.kubexms.$id.XXXXXX")
 known=$stage/known
-trap 'cd /; rm -rf "$stage"' EXIT
+# a directory that was made for nothing does not stay either
+trap 'cd /; rm -rf "$stage"; [ -e "$record" ] || [ -z "$made" ] || rmdir "$dest" 2>/dev/null || :' EXIT
 trap 'exit 143' HUP INT TERM
 if [ -z "$a" ]; then
     a=$stage/archive
@@ -215,5 +217,6 @@ for r in "$record.new" "$record"; do
     empty "$r"
     rm -rf "$r"
 done
+[ ! -e "$KX_BACKUP/made" ] || rmdir "$dest" 2>/dev/null || :
 rmdir "$state/archives" 2>/dev/null || :
 """
