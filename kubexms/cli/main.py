@@ -27,8 +27,8 @@ and a plan of 30,000 steps needs no more memory so than with Python's own 700.""
 
 
 _TURN = 0.0005
-"""Seconds that a busy thread goes on while others wait. With Python's own 5 ms each message of a login would wait
-so long for the thread that still checks documents."""
+"""Seconds that a busy thread goes on while others wait. With Python's own 5 ms each message of a login would
+wait so long for the thread that still checks documents."""
 
 
 @click.group(
