@@ -10,6 +10,7 @@ from kubexms.builder import etcd
 from kubexms.builder.artifacts import KUBERNETES_IMAGES, TAGGED, ClusterArtifacts
 from kubexms.builder.binary import programs
 from kubexms.builder.binary.dns import dns_image
+from kubexms.builder.kubevip import IMAGE, kubevip_image
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.versions import Version
@@ -84,6 +85,9 @@ def _missing_images(plan: ClusterPlan, artifacts: ClusterArtifacts, arch: str) -
     if not plan.kubernetes_from_artifacts:
         return
     there = {(image.name, image.version) for image in artifacts.found.images(arch)}
+    virtual = plan.spec.endpoint.virtual_ip
+    if virtual is not None and virtual.provider == "kube-vip" and kubevip_image(plan) is None:
+        yield artifacts.found.missing(IMAGE, None, arch)
     for name in KUBERNETES_IMAGES:
         if (name, f"v{plan.version}") not in there:
             yield artifacts.found.missing(name, f"v{plan.version}", arch)

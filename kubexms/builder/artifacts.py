@@ -15,7 +15,7 @@ KUBERNETES_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-schedule
 TAGGED = ("kubeadm", "kubelet", "kubectl", *KUBERNETES_IMAGES)
 """Programs that have its version too."""
 ARCHIVES = ("containerd", "cni-plugins")
-CONTROL_PLANE_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+CONTROL_PLANE_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-vip")
 """Images that only control planes run."""
 
 

@@ -8,6 +8,7 @@ from kubexms.builder.binary.certificates import authority_tasks
 from kubexms.builder.binary.dns import dns_tasks
 from kubexms.builder.binary.etcd import etcd_tasks
 from kubexms.builder.checks import checked
+from kubexms.builder.clients import clients_tasks
 from kubexms.builder.configuration import configuration_tasks
 from kubexms.builder.etcd import member_tasks, program_tasks, trust_tasks
 from kubexms.builder.images import image_tasks
@@ -32,12 +33,14 @@ STRATEGIES = {
 AFTER = {
     "pki": ("os",),
     "images": ("runtime",),
-    "endpoint": ("os",),
+    "endpoint": ("preflight",),
     "backup": ("runtime",),
     "restore": ("runtime", "backup"),
     "etcd": ("runtime", "pki"),
     "control-plane": ("runtime", "images", "pki", "endpoint", "backup", "restore", "etcd"),
     "configuration": ("control-plane", "workers"),
+    "clients": ("workers", "control-plane"),
+    "network": ("workers", "control-plane"),
 }
 """What waits for something else than the module before it: the load balancer need not wait for containerd."""
 
@@ -79,6 +82,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "etcd": ("etcd, one member at a time", members),
         "control-plane": (f"{serving}, one host at a time", control_planes(plan)),
         "workers": ("Nodes that run pods", workers(plan)),
+        "clients": ("Who reaches the API by its endpoint", [] if plan.binary else clients_tasks(plan)),
         "network": ("How pods reach each other", network_tasks(plan)),
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from kubexms.builder.places import wrong
-from kubexms.builder.topology import Topology, is_address, node_address
+from kubexms.builder.topology import API_PORT, Topology, is_address, node_address
 from kubexms.config.documents import Building
 from kubexms.diagnostics import Diagnostic
 from kubexms.spec.cluster import LOAD_BALANCER, ClusterSpec, VirtualIPSpec
@@ -63,7 +63,9 @@ def _virtual(
         yield wrong(building, place, f"'{given.address}' is no IPv4 address", detail)
         return
     address = ipaddress.IPv4Address(given.address)
-    if not topology.load_balancers:
+    if given.provider == "kube-vip":
+        yield from _kubevip(building, spec, topology)
+    elif not topology.load_balancers:
         yield wrong(
             building,
             _VIRTUAL,
@@ -87,6 +89,31 @@ def _virtual(
             summary = f"{address} is in the {field.removesuffix('Cidr')} network {text}"
             yield wrong(building, place, summary, "Take a free one in the network of the hosts.")
     yield from _twice(building, spec, given)
+
+
+def _kubevip(building: Building, spec: ClusterSpec, topology: Topology) -> Iterator[Diagnostic]:
+    """It leads to the API server of the host that has the address, and is a static pod."""
+    place = (*_VIRTUAL, "provider")
+    if spec.kubernetes.type == "binary":
+        detail = (
+            "Leave the provider out for keepalived: hosts get it that have the role " + LOAD_BALANCER + "."
+        )
+        yield wrong(building, place, "kube-vip is a static pod, and kubernetes.type: binary has none", detail)
+        return
+    if topology.load_balancers:
+        names = ", ".join(host.name for host in topology.load_balancers)
+        summary = f"kube-vip runs on control planes, and needs no load balancer ({names})"
+        detail = (
+            f"Take the role {LOAD_BALANCER} away, or leave the provider out for keepalived on these hosts."
+        )
+        yield wrong(building, place, summary, detail)
+    if spec.endpoint.port != API_PORT:
+        summary = f"with kube-vip the endpoint has the API servers' own port, {API_PORT}"
+        yield wrong(building, (*_ENDPOINT, "port"), summary, "Leave endpoint.port out.", key=True)
+    if spec.artifacts is None or spec.kubernetes.source == "packages":
+        summary = "kube-vip's image comes from the artifacts"
+        detail = "Name a directory in spec.artifacts that has its image, kube-vip, with those of Kubernetes."
+        yield wrong(building, place, summary, detail)
 
 
 def _twice(building: Building, spec: ClusterSpec, given: VirtualIPSpec) -> Iterator[Diagnostic]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.rotation import endpoint_leads_here
 from kubexms.builder.steps import step
 from kubexms.builder.versions import Version
 from kubexms.spec.pipeline import StepSpec
@@ -11,7 +12,7 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 
 def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
-    """The version, the networks and the endpoint, as the files say that kubeadm has written."""
+    """The version and the networks, as the files say that kubeadm has written; and what is to lead here."""
     manager, network = f"{MANIFESTS}/kube-controller-manager.yaml", plan.spec.network
     return [
         step(
@@ -28,12 +29,7 @@ def fixed_on_control_planes(plan: ClusterPlan) -> list[StepSpec]:
             f"--service-cluster-ip-range={network.service_cidr}",
             moved("network.serviceCidr"),
         ),
-        says(
-            "endpoint",
-            "/etc/kubernetes/admin.conf",
-            f"server: https://{plan.endpoint.text}",
-            moved("the endpoint"),
-        ),
+        *endpoint_leads_here(plan),
         *_domain(plan),
     ]
 
@@ -45,12 +41,6 @@ def _domain(plan: ClusterPlan) -> list[StepSpec]:
         return []
     end = f"--{issuer}=https://kubernetes.default.svc.{plan.spec.network.dns_domain}"
     return [says("domain", f"{MANIFESTS}/kube-apiserver.yaml", end, moved("network.dnsDomain"))]
-
-
-def fixed_on_workers(plan: ClusterPlan) -> list[StepSpec]:
-    """The endpoint; a control plane's kubelet may use the API server beside it instead."""
-    server = f"server: https://{plan.endpoint.text}"
-    return [says("endpoint", "/etc/kubernetes/kubelet.conf", server, moved("the endpoint"))]
 
 
 def _version(wanted: Version) -> StepSpec:

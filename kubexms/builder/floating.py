@@ -19,7 +19,7 @@ ROUTER_ID = 51
 """Known to the peers alone, as they talk to each other by address; 51 is what keepalived's examples have."""
 HIGHEST = 200
 
-_INTERFACE = (
+INTERFACE = (
     f"{{% for name, link in facts.interfaces.items() if ({ADDRESS_EXPRESSION}) in link.ipv4 %}}"
     "{% if loop.first %}{{ name }}{% endif %}{% endfor %}"
 )
@@ -104,7 +104,7 @@ def _config(plan: ClusterPlan, virtual: VirtualIPSpec) -> Template:
             port=plan.endpoint.port,
             servers=" ".join(servers),
             patience=len(servers) + 1,
-            interface=virtual.interface or _INTERFACE,
+            interface=virtual.interface or INTERFACE,
             router=ROUTER_ID,
             priority=f"{{{{ {priorities!r}[host.name] }}}}",
             peers=_peers(balancers),
@@ -125,8 +125,10 @@ def _peers(balancers: tuple[Host, ...]) -> str:
     return f"    unicast_src_ip {ADDRESS}\n    unicast_peer {{\n{others}    }}\n"
 
 
-def virtual_ip_checks(virtual: VirtualIPSpec, port: int, balancers: tuple[Host, ...]) -> list[StepSpec]:
-    """What a load balancer must have before it gets keepalived; nothing of it is asked again afterwards."""
+def virtual_ip_checks(
+    virtual: VirtualIPSpec, port: int, holders: tuple[Host, ...], config: str = CONFIG
+) -> list[StepSpec]:
+    """What a host must have that is to hold the address; nothing is asked again once `config` is there."""
     steps = []
     if virtual.interface is not None:
         known = Template(f"{{{{ {virtual.interface!r} in facts.interfaces }}}}")
@@ -137,13 +139,13 @@ def virtual_ip_checks(virtual: VirtualIPSpec, port: int, balancers: tuple[Host, 
         )
         steps.append(step("interface", "assert", that=known, message=Template(message)))
     neighbour = (
-        f"test ! -e {CONFIG} || exit 0\n"
+        f"test ! -e {config} || exit 0\n"
         "command -v ip >/dev/null 2>&1 || exit 0\n"
         f"ip -4 route get {virtual.address} | grep -q ' via ' && exit 1\nexit 0\n"
     )
-    peers = " ".join(str(node_address(host)) for host in balancers)
+    peers = " ".join(str(node_address(host)) for host in holders)
     taken = (
-        f"test ! -e {CONFIG} || exit 0\n"
+        f"test ! -e {config} || exit 0\n"
         "command -v ip >/dev/null 2>&1 && command -v bash >/dev/null 2>&1 || exit 0\n"
         # knock ADDRESS: prints what is said there; the kernel then knows who has the address
         f'knock() {{ LC_ALL=C timeout 2 bash -c ": >/dev/tcp/$1/{port}" 2>&1 && echo open; }}\n'
@@ -155,7 +157,7 @@ def virtual_ip_checks(virtual: VirtualIPSpec, port: int, balancers: tuple[Host, 
         "*) exit 0 ;;\n"
         "esac\n"
         'holder=$(mac "$vip")\n'
-        # another load balancer of this cluster may have it already; without a MAC it is this host
+        # another one of them may have it already; without a MAC it is this host
         'test -n "$holder" || exit 0\n'
         f"for peer in {peers}; do\n"
         '    knock "$peer" >/dev/null\n'

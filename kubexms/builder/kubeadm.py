@@ -19,6 +19,8 @@ from kubexms.spec.cluster import ClusterSpec
 LISTED_ARGUMENTS = "v1beta4"
 """The API version in which arguments became a list of names and values."""
 DEFAULT_MASK = 24
+MANIFESTS_THERE = "DirAvailable--etc-kubernetes-manifests"
+"""kubeadm's name of what it finds where a static pod's manifest is there already."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ def join_configuration(spec: ClusterSpec, version: Version, *, control_plane: bo
     }
     if control_plane:
         document["controlPlane"] = {"localAPIEndpoint": _local_endpoint()}
+        if spec.endpoint.virtual_ip is not None and spec.endpoint.virtual_ip.provider == "kube-vip":
+            # its manifest is there before: kubeadm begins a cluster so, but wants none where one joins
+            document["nodeRegistration"]["ignorePreflightErrors"] = [MANIFESTS_THERE]
     return dump_yaml(document)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubexms.builder.certificates import authorities_made, validity_periods
 from kubexms.builder.configuration import config
 from kubexms.builder.kubeadm import join_configuration, skipped_phases
+from kubexms.builder.kubevip import kubevip_pod, kubevip_step
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
@@ -35,6 +36,8 @@ _BINDING: dict[str, Json] = {
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
     manifests = step("manifests", "controlPlaneManifest", config=config(plan))
+    # those that are new come in before anybody goes by them; what is no longer wanted goes when nobody does
+    names = step("names", "apiServerNames", config=config(plan))
     days = plan.spec.certificates.renew_before_days
     lifetimes = config(plan) if validity_periods(plan.spec, plan.version) else None
     certificates = step("certificates", "certificate", renew_before_days=days, config=lifetimes)
@@ -43,7 +46,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tasks = [
         *_lost(plan),
         task("member", [CONTROL_PLANE], [*tools, _member(plan, CONTROL_PLANE), _running()]),
-        task("components", [CONTROL_PLANE], [manifests, certificates]),
+        task("components", [CONTROL_PLANE], [*kubevip_step(plan), manifests, names, certificates]),
     ]
     if plan.spec.kubeconfig is not None:
         given = plan.spec.kubeconfig
@@ -52,7 +55,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
             "kubeconfig",
             run_once=True,
             path=given.path,
-            server=given.server,
+            server=given.server or f"https://{plan.endpoint.text}",
             fetch_on=["components/certificates"],
         )
         tasks.append(task("access", [CONTROL_PLANE], [kubeconfig]))
@@ -117,6 +120,8 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         join_config=text(join_configuration(plan.spec, plan.version, control_plane=control_plane)),
         skip_phases=skipped or None,
         authority_days=authorities_made(plan.spec, plan.version) if control_plane else None,
+        endpoint_pod=kubevip_pod(plan) if control_plane else None,
+        first_endpoint_pod=kubevip_pod(plan, begins=True) if control_plane else None,
         before_upgrade=backup,
         before_upgrade_on=elsewhere,
     )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kubexms.builder.binary.fixed import fixed_in_units
+from kubexms.builder.binary.fixed import fixed_in_units, fixed_on_nodes
 from kubexms.builder.etcd import fixed_etcd
-from kubexms.builder.fixed import fixed_on_control_planes, fixed_on_workers
+from kubexms.builder.fixed import fixed_on_control_planes
 from kubexms.builder.floating import virtual_ip_checks
+from kubexms.builder.kubevip import MANIFEST
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.rotation import balancer_stays, endpoint_leads_here, kubevip_stays
 from kubexms.builder.snapshots import schedule_checks
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
 from kubexms.builder.topology import API_PORT
@@ -39,14 +41,16 @@ def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tasks.append(task("control-plane", [CONTROL_PLANE], _control_plane(plan)))
     if plan.spec.etcd.external:
         tasks.append(task("etcd", [ETCD], [*schedule_checks(plan), _ports("port", ETCD_PORTS)]))
+    on_workers = fixed_on_nodes(plan) if plan.binary else endpoint_leads_here(plan)
     if plan.topology.workers:
-        tasks.append(task("worker", [WORKER], fixed_on_workers(plan)))
+        tasks.append(task("worker", [WORKER], on_workers))
     if plan.topology.load_balancers:
         ports = {str(plan.endpoint.port): "haproxy"}
         virtual = plan.spec.endpoint.virtual_ip
         balancers = plan.topology.load_balancers
         floating = [] if virtual is None else virtual_ip_checks(virtual, plan.endpoint.port, balancers)
-        tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports), *floating]))
+        stays = balancer_stays(plan)
+        tasks.append(task("load-balancer", [LOAD_BALANCER], [_ports("port", ports), *stays, *floating]))
     return tasks
 
 
@@ -166,9 +170,17 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
     ports = CONTROL_PLANE_PORTS if plan.spec.etcd.external else CONTROL_PLANE_PORTS | ETCD_PORTS
     if plan.binary:
-        return [*steps, *fixed_in_units(plan), *fixed_on_workers(plan), _ports("port", ports)]
+        return [*steps, *fixed_in_units(plan), *fixed_on_nodes(plan), _ports("port", ports)]
     steps += [] if plan.spec.etcd.external else schedule_checks(plan)
-    return [*steps, *fixed_on_control_planes(plan), fixed_etcd(plan), _ports("port", ports)]
+    return [*steps, *fixed_on_control_planes(plan), fixed_etcd(plan), *_kubevip(plan), _ports("port", ports)]
+
+
+def _kubevip(plan: ClusterPlan) -> list[StepSpec]:
+    virtual = plan.spec.endpoint.virtual_ip
+    if virtual is None or virtual.provider != "kube-vip":
+        return []
+    checks = virtual_ip_checks(virtual, API_PORT, plan.topology.control_planes, MANIFEST)
+    return [*checks, *kubevip_stays(plan, virtual)]
 
 
 def _memory(name: str, least: int, what: str) -> StepSpec:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kubexms.builder.plans import ClusterPlan
-from kubexms.builder.steps import Arg, Template, step, task
+from kubexms.builder.rotation import KUBELET_CONF, endpoint_answers
+from kubexms.builder.steps import Template, step, task
 from kubexms.builder.topology import node_address
 from kubexms.spec.pipeline import StepSpec, TaskSpec
 
@@ -21,11 +22,19 @@ AT_LEAST = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watche
 def system_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """What a system needs before a container runs on it."""
     tasks: list[TaskSpec] = []
-    names = _names(plan)
+    names = {of[0]: {"ip": ip, "names": of} for ip, of in names_by_address(plan).items()}
     if names:
         entry = Template("{{ each.value.ip }}"), Template("{{ each.value.names }}")
-        hosts = step("entry", "hostsEntry", for_each=names, ip=entry[0], names=entry[1])
-        tasks.append(task("names", plan.topology.all_roles, [hosts]))
+        hosts = step(
+            "entry",
+            "hostsEntry",
+            for_each=names,
+            ip=entry[0],
+            names=entry[1],
+            # the endpoint's former name stays while the node goes by it
+            keep_named_in=None if plan.binary else KUBELET_CONF,
+        )
+        tasks.append(task("names", plan.topology.all_roles, [*endpoint_answers(plan), hosts]))
     tasks.append(task("kernel", plan.topology.node_roles, _kernel(plan)))
     if plan.spec.operating_system.packages:
         packages = step("packages", "package", packages=plan.spec.operating_system.packages)
@@ -33,8 +42,8 @@ def system_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     return tasks
 
 
-def _names(plan: ClusterPlan) -> dict[str, dict[str, Arg]]:
-    """One entry per address, named by its first name; the endpoint's name may share a host's address."""
+def names_by_address(plan: ClusterPlan) -> dict[str, list[str]]:
+    """What the hosts files say; the endpoint's name may share a host's address."""
     by_address: dict[str, list[str]] = {}
     if plan.spec.operating_system.hosts_file:
         for host in plan.topology.hosts:
@@ -43,7 +52,7 @@ def _names(plan: ClusterPlan) -> dict[str, dict[str, Arg]]:
             by_address.setdefault(address, []).append(host.name)
     if plan.endpoint.address is not None:
         by_address.setdefault(plan.endpoint.address, []).append(plan.endpoint.host)
-    return {names[0]: {"ip": address, "names": names} for address, names in by_address.items()}
+    return by_address
 
 
 def _kernel(plan: ClusterPlan) -> list[StepSpec]:

@@ -73,6 +73,9 @@ FORMS: Mapping[str, str] = {
     r"^v?1\.\d+\.\d+\S*$": "a version of Kubernetes with all three numbers, for example '1.31.4'",
     r"^v?1\.[0-9]{1,3}\.[0-9]{1,3}$": "a version of Kubernetes with all three numbers, for example '1.31.4'",
     r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):\d{1,5}$": "a host and a port, for example '192.0.2.10:6443'",
+    r"^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$": (
+        "a name (lower-case letters, digits, '-' and '.', which may begin with '*.') or an address"
+    ),
     r"^[a-z][a-z/-]*$": "a phase of kubeadm, for example 'addon/kube-proxy'",
     r"^[a-z][a-z0-9-]*$": "the name of a flag without dashes before it, for example 'audit-log-path'",
     r"^[a-z][a-z0-9_.-]{0,14}$": "the name of a network interface: at most 15 characters",

@@ -18,6 +18,7 @@ ENTRY_POINT_GROUP = "kubexms.steps"
 """Third parties register `kind = "package.module:ExecutorClass"` here."""
 
 BUILT_IN: Mapping[str, str] = {
+    "apiServerNames": "api_server_names:ApiServerNamesExecutor",
     "archive": "archive:ArchiveExecutor",
     "assert": "assertion:AssertExecutor",
     "authorizedKey": "authorized_key:AuthorizedKeyExecutor",
@@ -47,8 +48,10 @@ BUILT_IN: Mapping[str, str] = {
     "manifest": "manifest:ManifestExecutor",
     "mount": "mount:MountExecutor",
     "node": "node:NodeExecutor",
+    "nodeEndpoint": "node_endpoint:NodeEndpointExecutor",
     "package": "package:PackageExecutor",
     "podNetwork": "pod_network:PodNetworkExecutor",
+    "publishedEndpoint": "published_endpoint:PublishedEndpointExecutor",
     "reboot": "reboot:RebootExecutor",
     "service": "service:ServiceExecutor",
     "swap": "swap:SwapExecutor",

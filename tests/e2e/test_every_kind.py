@@ -162,6 +162,7 @@ APART = {
     "issuedCertificate": "it is about several hosts, and has tests of its own",
     "keyPair": "it is about several hosts, and has tests of its own",
     "kubeadmConfig": "it needs a cluster",
+    "apiServerNames": "it needs a cluster",
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",
@@ -173,7 +174,9 @@ APART = {
     "kubeletNode": "it needs a cluster",
     "manifest": "it needs a cluster",
     "node": "it needs a cluster",
+    "nodeEndpoint": "it needs a cluster",
     "podNetwork": "it needs a cluster",
+    "publishedEndpoint": "it needs a cluster",
 }
 
 

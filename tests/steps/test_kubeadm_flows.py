@@ -56,6 +56,21 @@ def test_the_first_one_begins_if_all_others_are_absent() -> None:
     assert host.alone_in == ["kubeadmNode prod"]
 
 
+def test_what_has_the_endpoints_address_is_there_before_kubeadm() -> None:
+    more = {"endpointPod": "kind: Pod # of a member\n", "firstEndpointPod": "kind: Pod # first\n"}
+    first = Host("cp1", {"cp2": ""})
+    join(first, plane("cp1", "cp1", "cp2", **more))
+    [(_, begun)] = [item for item in first.log if "kubeadm init --config" in item[1].script]
+    assert begun.payloads["pod"].data == b"kind: Pod # first\n"
+    assert begun.script.index("payload pod") < begun.script.index("kubeadm init --config")
+    other = Host("cp2", {"cp1": READY})
+    join(other, plane("cp2", "cp1", "cp2", **more))
+    [(_, joined)] = [item for item in other.log if "kubeadm join --config" in item[1].script]
+    assert joined.payloads["pod"].data == b"kind: Pod # of a member\n"
+    join(first, plane("cp1", "cp1", "cp2", endpointPod="kind: Pod\n"))
+    assert first.log[-1][1].payloads["pod"].data == b"kind: Pod\n"
+
+
 @pytest.mark.parametrize(
     ("peers", "why"),
     [

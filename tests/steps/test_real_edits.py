@@ -273,14 +273,34 @@ class TestHostsEntry:
         host.undo(gone, prior)
         assert path.read_text() == HOSTS + "10.0.0.9\tn1\n"
 
+    def test_a_name_in_use_stays_until_it_is_not(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        conf = tmp_path / "kubelet.conf"
+        conf.write_text("clusters:\n- cluster:\n    server: https://old2:6443\n")
+        spec = HostsEntrySpec(ip="10.0.0.1", names=("new",), path=str(path), keep_named_in=str(conf))
+        assert host.observe(spec).attributes["names"] == ["old"]
+        prior = host.apply(spec)
+        assert "10.0.0.1\tnew old2\n" in path.read_text()
+        assert host.observe(spec).attributes == {"names": ["new"], "conflicts": []}
+        conf.write_text("clusters:\n- cluster:\n    server: https://new:6443\n")
+        assert host.observe(spec).attributes["names"] == ["new", "old2"]
+        host.apply(spec)
+        assert "10.0.0.1\tnew\n" in path.read_text()
+        host.undo(spec, prior)
+        assert path.read_text() == HOSTS
+
     def test_together_and_alone(self, shell: str, tmp_path: Path) -> None:
         host, path = self.host(shell, tmp_path)
         other = tmp_path / "other"
-        specs = [
+        (tmp_path / "conf").write_text("    server: https://n2:6443\n")
+        keeping = HostsEntrySpec(
+            ip="10.0.0.2", names=("n3",), path=str(path), keep_named_in=str(tmp_path / "conf")
+        )
+        specs = [keeping] + [
             HostsEntrySpec(ip=f"10.0.0.{number}", names=("n1", "n2"), path=str(place), exclusive=number != 2)
             for number in range(1, 4)
             for place in (path, other, tmp_path)
         ]
         assert host.observe_all(specs) == [host.observe(spec) for spec in specs]
-        host.apply(specs[1])
+        host.apply(specs[2])
         assert other.read_text() == "10.0.0.1\tn1 n2\n"

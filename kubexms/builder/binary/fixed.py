@@ -48,3 +48,9 @@ def fixed_in_units(plan: ClusterPlan) -> list[StepSpec]:
             end=_MORE,
         ),
     ]
+
+
+def fixed_on_nodes(plan: ClusterPlan) -> list[StepSpec]:
+    """The endpoint; a control plane's kubelet goes by the API server beside it instead."""
+    server = f"server: https://{plan.endpoint.text}"
+    return [says("endpoint", "/etc/kubernetes/kubelet.conf", server, moved("the endpoint"))]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from kubexms.spec.base import FrozenModel
-from kubexms.spec.cluster.values import Arguments, Source
+from kubexms.spec.cluster.values import Arguments, ServedName, Source
 
 
 class ComponentSpec(FrozenModel):
@@ -20,9 +20,9 @@ class ComponentSpec(FrozenModel):
 class ApiServerSpec(ComponentSpec):
     """The API server."""
 
-    cert_sans: tuple[str, ...] = Field(default=(), alias="certSANs")
+    cert_sans: tuple[ServedName, ...] = Field(default=(), alias="certSANs")
     """Further names and addresses that its certificate is valid for. The endpoint's are in it anyway, and on
-    each control plane its own."""
+    each control plane its own. A change has the certificate made anew."""
 
 
 class KubeletSpec(FrozenModel):

@@ -26,16 +26,21 @@ class NetworkSpec(FrozenModel):
 
 
 class VirtualIPSpec(FrozenModel):
-    """An address that keepalived keeps on one of the load balancers, and moves when that one fails."""
+    """An address that is kept on one of several hosts, and moves when that one fails."""
 
     address: str
-    """A free IPv4 address in the network of the load balancers."""
+    """A free IPv4 address in the network of the hosts that may have it."""
+    provider: Literal["keepalived", "kube-vip"] = "keepalived"
+    """`keepalived` runs beside haproxy on the load balancers. `kube-vip` is a static pod on every control
+    plane, so that there need be no load balancer; its image comes from the artifacts. It is made as its
+    documentation says, and has not been run in the tests."""
     interface: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_.-]{0,14}$")
-    """The interface that gets it. Default: on each load balancer, the one that has the host's own address."""
+    """The interface that gets it. Default: on each host, the one that has the host's own address."""
 
 
 class EndpointSpec(FrozenModel):
-    """How everybody reaches the API server. Cannot change later: begin with a name if it may move."""
+    """How everybody reaches the API server. Another one later is a change like others: the former
+    one stays good until nobody needs it. With `kubernetes.type: binary` it cannot change."""
 
     host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
     """A name or an address. Default: `virtualIP.address`, else the load balancer's address where a host has
@@ -47,4 +52,4 @@ class EndpointSpec(FrozenModel):
     resolve: bool = True
     """False: name servers know the name already, and the hosts files say nothing of it."""
     virtual_ip: VirtualIPSpec | None = Field(default=None, alias="virtualIP")
-    """An address that moves between the hosts with the role `load-balancer`, by keepalived."""
+    """An address that moves between the hosts with the role `load-balancer`, or between control planes."""

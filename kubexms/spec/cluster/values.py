@@ -19,6 +19,15 @@ NodeName = Annotated[
 ]
 """The name of a node: lower-case letters, digits, dashes and dots."""
 
+ServedName = Annotated[
+    str,
+    Field(
+        pattern=r"^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$",
+        max_length=253,
+    ),
+]
+"""A name or an address in the certificate of a server, as kubeadm takes it."""
+
 
 def renewed_in_time(renew_before_days: int, lifetime_days: int) -> None:
     """A certificate lives longer than it is waited for. Raises `PydanticCustomError` where it does not."""

@@ -180,7 +180,7 @@ exit 0
 # What reads its certificates when it starts is ended; the kubelet starts it again. The API needs etcd.
 _RESTART = (
     r"""
-for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+for c in etcd kube-apiserver kube-controller-manager kube-scheduler kube-vip; do
   was=$(pid "$c")
   [ -n "$was" ] || continue
   kill -TERM "$was"

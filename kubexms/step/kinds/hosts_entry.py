@@ -17,7 +17,8 @@ from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
 
 
-def _address(value: str) -> str:
+def as_address(value: str) -> str:
+    """An address as it is written in full. Raises `PydanticCustomError` if it is none."""
     try:
         return str(ipaddress.ip_address(value))
     except ValueError as error:
@@ -30,7 +31,7 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-
 class HostsEntrySpec(StepArgs):
     """One address in the hosts file, and exactly these names for it. Comments and other lines stay."""
 
-    ip: Annotated[str, AfterValidator(_address)]
+    ip: Annotated[str, AfterValidator(as_address)]
     """The address, IPv4 or IPv6."""
     names: tuple[HostName, ...] = ()
     """All names of this address, the canonical one first."""
@@ -39,6 +40,9 @@ class HostsEntrySpec(StepArgs):
     exclusive: bool = True
     """Take these names from other addresses of the same family: the first line with a name wins, so
     that one left from before would hide this entry. `127.0.1.1 myname` of Debian is such a line."""
+    keep_named_in: AbsolutePath | None = None
+    """A kubeconfig on the host: while its server has a name of this address, that one stays beside `names`.
+    Who changes the server takes the name away (`nodeEndpoint`), or the next apply."""
     path: AbsolutePath = "/etc/hosts"
     """The hosts file."""
 
@@ -51,22 +55,35 @@ class HostsEntrySpec(StepArgs):
         return self
 
 
+_KEPT = """\
+# kept FILE: the name by which a kubeconfig reaches its server; `-` for none
+kept() {
+    k=$(sed -n 's|^ *server: *https://\\([^:/]*\\).*|\\1|p' "$1" 2>/dev/null | head -n 1)
+    printf '%s\\n' "${k:--}"
+}
+"""
+
 # One awk for all entries of a file. For each: `names;address=name …`, what is there and what is in the way.
 _ASK = (
     READ_FILE
+    + _KEPT
     + """\
 entries() {
-    printf '%s\\n' "$2" | awk '
+    printf '%s\\n' "$2" | awk -v kept="$3" '
+        BEGIN { split(kept, used, " ") }
         function family(a) { return index(a, ":") ? 6 : 4 }
         !reading {
-            n++; ip[n] = $1; other[n] = $2
-            for (i = 3; i <= NF; i++) wanted[n, $i] = 1
+            n++; ip[n] = $1; other[n] = $2; stays[n] = $3 ? used[$3] : ""
+            for (i = 4; i <= NF; i++) wanted[n, $i] = 1
             next
         }
         { sub(/#.*/, "") }
         NF > 1 {
             for (k = 1; k <= n; k++) for (i = 2; i <= NF; i++) {
-                if ($1 == ip[k]) { if (!((k, $i) in seen)) { names[k] = names[k] " " $i; seen[k, $i] = 1 } }
+                if ($1 == ip[k]) {
+                    if ($i == stays[k] && !((k, $i) in wanted)) continue
+                    if (!((k, $i) in seen)) { names[k] = names[k] " " $i; seen[k, $i] = 1 }
+                }
                 else if (other[k] && (k, $i) in wanted && family($1) == family(ip[k]))
                     conflicts[k] = conflicts[k] " " $1 "=" $i
             }
@@ -90,40 +107,54 @@ ask() {
     fi
     IFS=$nl
     set -f
-    for l in $(entries "$f" "$3"); do emit 0 "$l"; done
+    for l in $(entries "$f" "$3" "$4"); do emit 0 "$l"; done
     IFS=' '
 }
 """
 )
 
 # The first line of the address becomes the entry; its other lines go, and the names elsewhere.
-_WRITE = """\
+_SET = """\
 ip={ip} names={names} other={other}
+"""
+
+_STAYS = """\
+case " $names " in
+*" $used "*) ;;
+*)
+    if awk -v ip="$ip" -v name="$used" '
+        { sub(/#.*/, "") }
+        $1 == ip { for (i = 2; i <= NF; i++) if ($i == name) found = 1 }
+        END { exit !found }' <"$src"; then names="$names${names:+ }$used"; fi ;;
+esac
+"""
+
+_WRITE = """\
 export ip names other
 awk '
-    function family(a) {{ return index(a, ":") ? 6 : 4 }}
-    BEGIN {{
+    function family(a) { return index(a, ":") ? 6 : 4 }
+    BEGIN {
         ip = ENVIRON["ip"]; n = split(ENVIRON["names"], name, " ")
         for (i = 1; i <= n; i++) mine[name[i]] = 1
         entry = n ? ip "\\t" ENVIRON["names"] : ""
-    }}
-    {{
+    }
+    {
         text = $0; comment = ""
-        if (at = index(text, "#")) {{ comment = substr(text, at); text = substr(text, 1, at - 1) }}
+        if (at = index(text, "#")) { comment = substr(text, at); text = substr(text, 1, at - 1) }
         n = split(text, word, " ")
-        if (n < 2) {{ print; next }}
-        if (word[1] == ip) {{
-            if (entry != "" && !done) {{ done = 1; print entry (comment != "" ? " " comment : "") }}
+        if (n < 2) { print; next }
+        if (word[1] == ip) {
+            if (entry != "" && !done) { done = 1; print entry (comment != "" ? " " comment : "") }
             next
-        }}
+        }
         kept = word[1]; left = 0; taken = 0
         for (i = 2; i <= n; i++)
             if (ENVIRON["other"] && word[i] in mine && family(word[1]) == family(ip)) taken = 1
-            else {{ kept = kept (left++ ? " " : "\\t") word[i] }}
+            else { kept = kept (left++ ? " " : "\\t") word[i] }
         if (!taken) print
         else if (left) print kept (comment != "" ? " " comment : "")
-    }}
-    END {{ if (entry != "" && !done) print entry }}
+    }
+    END { if (entry != "" && !done) print entry }
 ' <"$src" >"$t"
 """
 
@@ -163,8 +194,10 @@ class HostsEntryExecutor(StepExecutor[HostsEntrySpec]):
         lines = [_ASK]
         for path, indexes in by_path.items():
             order += indexes
-            wanted = "\n".join(_wanted(specs[index]) for index in indexes)
-            lines.append(f"ask {words([path, str(len(indexes)), wanted])}")
+            files = [*dict.fromkeys(file for i in indexes if (file := specs[i].keep_named_in))]
+            wanted = "\n".join(_wanted(specs[index], files) for index in indexes)
+            kept = " ".join(f"$(kept {quote(file)})" for file in files)
+            lines.append(f'ask {words([path, str(len(indexes)), wanted])} "{kept}"')
         fragment = Fragment("\n".join(lines) + "\n", records=len(specs))
         return (Probe(fragment, tuple(order)),)
 
@@ -195,9 +228,9 @@ class HostsEntryExecutor(StepExecutor[HostsEntrySpec]):
     def action(self, spec: HostsEntrySpec, request: ChangeRequest) -> Action:
         path = quote(spec.path)
         if spec.state == "absent":
-            script = f"[ -e {path} ] || exit 0\nedit {path} ''\n" + _write(spec.ip, (), exclusive=False)
+            script = f"[ -e {path} ] || exit 0\nedit {path} ''\n" + _write(spec, (), exclusive=False)
         else:
-            script = f"edit {path} y\n" + _write(spec.ip, spec.names, exclusive=spec.exclusive)
+            script = f"edit {path} y\n" + _write(spec, spec.names, exclusive=spec.exclusive)
         return Action(edit_functions(f"hosts:{spec.path}") + script + "finish\n")
 
     def undo(self, spec: HostsEntrySpec, prior: Observation) -> Action | None:
@@ -206,7 +239,7 @@ class HostsEntryExecutor(StepExecutor[HostsEntrySpec]):
         if prior.presence is Presence.PRESENT:
             names = [str(name) for name in _items(prior, "names")]
             pairs = [str(pair).replace(" ", "=") for pair in _items(prior, "conflicts")]
-        script = f"back {quote(spec.path)}\n" + _write(spec.ip, names, exclusive=False)
+        script = f"back {quote(spec.path)}\n" + _write(spec, names, exclusive=False)
         if pairs:
             script += _AGAIN.format(pairs=words(pairs))
         return Action(edit_functions(f"hosts:{spec.path}") + script + "cleared\nfinish\n")
@@ -217,13 +250,17 @@ def _items(prior: Observation, name: str) -> list[JsonValue]:
     return value if isinstance(value, list) else []
 
 
-def _wanted(spec: HostsEntrySpec) -> str:
+def _wanted(spec: HostsEntrySpec, files: Sequence[str]) -> str:
     other = "1" if spec.exclusive and spec.state == "present" else "0"
-    return " ".join([spec.ip, other, *spec.names])
+    keep = str(files.index(spec.keep_named_in) + 1) if spec.keep_named_in else "0"
+    return " ".join([spec.ip, other, keep, *spec.names])
 
 
-def _write(ip: str, names: Sequence[str], *, exclusive: bool) -> str:
-    return _WRITE.format(ip=quote(ip), names=quote(" ".join(names)), other="1" if exclusive else "''")
+def _write(spec: HostsEntrySpec, names: Sequence[str], *, exclusive: bool) -> str:
+    text = _SET.format(ip=quote(spec.ip), names=quote(" ".join(names)), other="1" if exclusive else "''")
+    if spec.keep_named_in is not None:
+        text += _KEPT + f"used=$(kept {quote(spec.keep_named_in)})\n" + _STAYS
+    return text + _WRITE
 
 
 __all__ = ["HostsEntryExecutor", "HostsEntrySpec"]

@@ -66,6 +66,11 @@ class KubeadmNodeSpec(NodeArgs):
     authority_days: int | None = Field(default=None, ge=1, le=36500)
     """How long the authorities of a new cluster last (Kubernetes, etcd, front proxy): openssl makes them
     before kubeadm begins, which takes over what it finds. Without it kubeadm makes them."""
+    endpoint_pod: str = ""
+    """A static pod that brings the endpoint's address to this host, for a control plane: it is written to
+    `/etc/kubernetes/manifests/kube-vip.yaml` before kubeadm begins, which goes by the endpoint."""
+    first_endpoint_pod: str = ""
+    """The same while the cluster is begun. Default: `endpointPod`."""
     before_upgrade: AbsolutePath | None = None
     """A program on the host that must succeed before the cluster gets another version: a snapshot of etcd.
     The control plane that begins the upgrade runs it."""
@@ -294,6 +299,8 @@ def _joiner(spec: KubeadmNodeSpec) -> Joiner:
         spec.join_config,
         spec.skip_phases,
         spec.authority_days,
+        spec.endpoint_pod,
+        spec.first_endpoint_pod,
     )
 
 

@@ -61,10 +61,20 @@ def expire_external_etcd(etcd: Host, control_plane: Host) -> None:
 
 def served_until(host: Host, port: int) -> datetime.datetime:
     """When the certificate ends that a port of the host serves."""
+    return _served(host, port).not_valid_after_utc
+
+
+def served_names(host: Host, port: int) -> set[str]:
+    """Names and addresses of the certificate that a port of the host serves."""
+    found = _served(host, port).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in found}
+
+
+def _served(host: Host, port: int) -> x509.Certificate:
     done = host.run(
         f"openssl s_client -connect 127.0.0.1:{port} </dev/null 2>/dev/null | openssl x509", timeout=30
     )
-    return x509.load_pem_x509_certificate(done.stdout.encode()).not_valid_after_utc
+    return x509.load_pem_x509_certificate(done.stdout.encode())
 
 
 def _expired(pem: str, host: Host, authority: str) -> str:

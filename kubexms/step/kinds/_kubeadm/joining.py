@@ -45,6 +45,10 @@ class Joiner:
     skip: tuple[str, ...] = ()
     authority_days: int | None = None
     """How long new authorities last; None leaves that to kubeadm."""
+    pod: str = ""
+    """A static pod that must be there for the endpoint's address."""
+    first_pod: str = ""
+    """The same for who begins the cluster; empty: `pod`."""
 
     @property
     def plane(self) -> bool:
@@ -56,18 +60,19 @@ class Joiner:
         script = scripts.begin("init", self.version)
         if self.authority_days is not None:
             script = OPENSSL + script + authorities(self.authority_days, etcd=not external_etcd(self.config))
-        script += scripts.init(self.skip) + self._end()
-        return Action(
-            script, {"config": Payload(data=self.config.encode(), sensitive=True)}, timeout=KUBEADM_LIMIT
-        )
+        return self._run(script, scripts.init(self.skip), self.config.encode(), self.first_pod or self.pod)
 
     def join(self, config: bytes) -> Action:
         """What makes it a member of a cluster that exists."""
-        script = scripts.begin("join", self.version) + scripts.JOIN + self._end()
-        return Action(script, {"config": Payload(data=config, sensitive=True)}, timeout=KUBEADM_LIMIT)
+        return self._run(scripts.begin("join", self.version), scripts.JOIN, config, self.pod)
 
-    def _end(self) -> str:
-        return scripts.member(self.cluster, self.node, self.role, self.version)
+    def _run(self, begin: str, kubeadm: str, config: bytes, pod: str) -> Action:
+        payloads = {"config": Payload(data=config, sensitive=True)}
+        if pod:
+            kubeadm = scripts.POD + kubeadm
+            payloads["pod"] = Payload(data=pod.encode())
+        script = begin + kubeadm + scripts.member(self.cluster, self.node, self.role, self.version)
+        return Action(script, payloads, timeout=KUBEADM_LIMIT)
 
 
 def enter(context: StepContext, joiner: Joiner) -> Outcome:

@@ -167,6 +167,12 @@ def init(skip: tuple[str, ...]) -> str:
     return f"payload config | kubeadm init --config /dev/stdin --skip-token-print{phases}\n"
 
 
+POD = """\
+mkdir -p /etc/kubernetes/manifests
+(umask 077; payload pod >/etc/kubernetes/manifests/kube-vip.yaml)
+"""
+"""The static pod that has the endpoint's address (payload `pod`)."""
+
 JOIN = "payload config | kubeadm join --config /dev/stdin\n"
 """The configuration holds secrets: it never lies in a file, and is no argument."""
 
