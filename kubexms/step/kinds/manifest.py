@@ -17,6 +17,7 @@ from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
 from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
+from kubexms.step.kinds._yaml import load_all
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -140,7 +141,7 @@ def _sent(spec: ManifestSpec) -> str:
     it has a default.
     """
     text = _text(spec)
-    found = list(yaml.safe_load_all(text))
+    found = load_all(text)
     added = [_protocols(one, service=False) for one in found]
     return yaml.safe_dump_all(found, sort_keys=False) if any(added) else text
 
@@ -165,7 +166,7 @@ def _protocols(value: Any, *, service: bool) -> bool:
 def _objects(text: str) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Each object as a person names it, and the names that `kubectl diff` may give it."""
     try:
-        found = [document for document in yaml.safe_load_all(text) if document is not None]
+        found = [document for document in load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise PydanticCustomError("manifest_yaml", "not YAML: {error}", {"error": str(error)}) from None
     while found:

@@ -7,11 +7,13 @@ from typing import Any
 import yaml
 from pydantic_core import PydanticCustomError
 
+from kubexms.step.kinds._yaml import load_all
+
 
 def documents(text: str) -> list[dict[str, Any]]:
     """The documents of a kubeadm configuration. Raises `PydanticCustomError` naming what is wrong."""
     try:
-        found = [document for document in yaml.safe_load_all(text) if document is not None]
+        found = [document for document in load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise PydanticCustomError(
             "kubeadm_yaml", "the configuration is not YAML: {error}", {"error": str(error)}

@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
+from kubexms.step.kinds._yaml import load
+
 PARTS = ("cluster", "kubelet", "kube-proxy", "coredns")
 KEYS: Mapping[str, str] = {
     "cluster": "ClusterConfiguration",
@@ -61,7 +63,7 @@ def compared(
 def _wanted(made: str) -> Iterable[tuple[str, str]]:
     for chunk in made.split("---\n"):
         try:
-            item = yaml.safe_load(chunk)
+            item = load(chunk)
         except yaml.YAMLError:
             continue
         data = item.get("data") if isinstance(item, dict) else None
@@ -87,7 +89,7 @@ def _same(was: str, wanted: str) -> bool:
     if was.strip() == wanted.strip():
         return True
     try:
-        one, other = yaml.safe_load(was), yaml.safe_load(wanted)
+        one, other = load(was), load(wanted)
     except yaml.YAMLError:
         return False
     return bool(_without_modes(one, other) == other)
