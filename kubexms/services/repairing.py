@@ -15,12 +15,12 @@ from kubexms.executor.stop import StopSignal
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.reverting import Reverting, as_applied, reverting
-from kubexms.services.applying import begin, finish, unreachable, waiting_for
 from kubexms.services.connecting import HostConnector
 from kubexms.services.drift import DriftReport, remembered, report_of
 from kubexms.services.planning import Prepared, graph_of, prepare
 from kubexms.services.project import Project
 from kubexms.services.running import RunSetup, run_changes
+from kubexms.services.runs import begin, finish, unreachable, waiting_for
 from kubexms.services.state import actor, lock_info
 from kubexms.spec.pipeline import Hooks
 from kubexms.state.model import LockInfo, RunRecord
