@@ -58,6 +58,14 @@ class ClusterArtifacts:
             tuple(images[arch] for arch in self.architectures if arch in images) for images in by_ref.values()
         )
 
+    def pinned(self, kind: str, name: str, version: str | None) -> list[Artifact]:
+        """The manifests or archives of that name; without `version` all of them."""
+        return [
+            entry
+            for entry in self.found.entries
+            if entry.kind == kind and entry.name == name and version in (None, entry.version)
+        ]
+
     def file(self, artifacts: Sequence[Artifact]) -> str:
         """The path of a file on the controller, which may be an expression over `facts.arch`."""
         return self.choose({a.arch: f"{self.directory.rstrip('/')}/{a.file}" for a in artifacts})

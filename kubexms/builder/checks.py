@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from kubexms.builder.artifactchecks import artifact_problems, read_artifacts
@@ -13,7 +14,9 @@ from kubexms.builder.certificates import lifetime_problems
 from kubexms.builder.endpointchecks import endpoint_problems
 from kubexms.builder.etcdchecks import etcd_problems
 from kubexms.builder.hostchecks import host_problems
+from kubexms.builder.kustomizations import kustomized
 from kubexms.builder.networkchecks import network_problems
+from kubexms.builder.pinned import pinned_problems
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.topology import Topology, endpoint_of
@@ -48,6 +51,8 @@ def checked(building: Building) -> ClusterPlan | None:
         return None
     plan = ClusterPlan(building.name, spec, version, topology, endpoint, artifacts, _settings(spec, topology))
     problems.extend(artifact_problems(plan))
+    problems.extend(pinned_problems(building, plan))
+    plan = replace(plan, kustomized=kustomized(building, plan))
     return plan if problems.count == before else None
 
 
@@ -72,7 +77,7 @@ def _nodes(building: Building, spec: ClusterSpec, topology: Topology) -> Iterato
                 building, ("spec", "nodes", pattern), f"no node is called '{pattern}'", detail, key=True
             )
     for index, addon in enumerate(spec.addons):
-        if not (building.directory / addon.manifest).is_file():
+        if addon.manifest is not None and not (building.directory / addon.manifest).is_file():
             place = ("spec", "addons", index, "manifest")
             yield wrong(
                 building,

@@ -13,7 +13,7 @@ from kubexms.builder.configuration import configuration_tasks
 from kubexms.builder.etcd import member_tasks, program_tasks, trust_tasks
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
-from kubexms.builder.objects import addon_tasks, node_tasks
+from kubexms.builder.objects import addon_tasks, network_objects, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
 from kubexms.builder.runtime import runtime_tasks
@@ -83,7 +83,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "control-plane": (f"{serving}, one host at a time", control_planes(plan)),
         "workers": ("Nodes that run pods", workers(plan)),
         "clients": ("Who reaches the API by its endpoint", [] if plan.binary else clients_tasks(plan)),
-        "network": ("How pods reach each other", network_tasks(plan)),
+        "network": ("How pods reach each other", [*network_tasks(plan), *network_objects(plan)]),
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),
         "snapshots": ("Whether snapshots succeed", last_tasks(plan)),

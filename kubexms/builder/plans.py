@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubexms.builder.artifacts import ClusterArtifacts
 from kubexms.builder.topology import Endpoint, Topology
@@ -23,6 +23,8 @@ class ClusterPlan:
     artifacts: ClusterArtifacts | None
     settings: Mapping[str, NodeSettings]
     """Labels and taints by node, only of nodes that have any."""
+    kustomized: Mapping[str, str] = field(default_factory=dict)
+    """The text of addons that are kustomizations, by their names."""
 
     @property
     def kubernetes_from_artifacts(self) -> bool:

@@ -209,8 +209,9 @@ class _Merging:
             return host_place(self._chosen, host)
 
         building = Building(
-            item.name, item.spec, item.document, item.directory, self._hosts, place, self._problems
-        )
+            item.name, item.spec, item.document, item.directory, self._hosts, place, self._problems,
+            self._run_command, self._untrusted,
+        )  # fmt: skip
         try:
             built = item.kind.build(building)
         except ConfigError as error:

@@ -22,7 +22,7 @@ from kubexms.executor.outcome import Scrubber, raise_for_failure
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
 from kubexms.executor.releasing import let_go
-from kubexms.executor.wanted import request_for, wanted, worse
+from kubexms.executor.wanted import loses_more, request_for, wanted, worse
 from kubexms.plan.compare import compare
 from kubexms.plan.questions import Seen, read_single
 from kubexms.plan.rendered import Instance, Rendered
@@ -146,6 +146,11 @@ class StepApplier:
                     detail="Plan again and look at what would happen.",
                 )
             attempt.request = request_for(planned, found, attempt.seen.observation)
+            if loses_more(attempt.request, rendered, planned):
+                raise GuardChanged(
+                    "this would lose data, which the plan did not say",
+                    detail="Plan again and look at what would happen.",
+                )
             self._recorder.intend(attempt, attempt.seen.observation)
             outcome = self._perform(context, rendered, attempt.request)
             attempt.outcome = outcome

@@ -6,7 +6,7 @@ from kubexms.plan.compare import Comparison, compare
 from kubexms.plan.former import about_another
 from kubexms.plan.rendered import Rendered
 from kubexms.plan.working import PlannedStep
-from kubexms.step.contract import ActionKind, ChangeRequest
+from kubexms.step.contract import ActionKind, ChangeRequest, Disruption
 from kubexms.step.observation import Observation
 
 _WORSE = {
@@ -39,6 +39,13 @@ def wanted(planned: PlannedStep, rendered: Rendered, observation: Observation) -
 def worse(found: Comparison, planned: PlannedStep) -> bool:
     """Whether that destroys more than the plan said."""
     return _WORSE[found.action] > max(_WORSE[planned.change.action], 1)
+
+
+def loses_more(request: ChangeRequest, rendered: Rendered, planned: PlannedStep) -> bool:
+    """Whether data would be lost that the plan did not speak of: it saw something else, or nothing."""
+    if planned.change.disruption is Disruption.DATA_LOSS:
+        return False
+    return rendered.executor.disruption(rendered.spec, request) is Disruption.DATA_LOSS
 
 
 def request_for(planned: PlannedStep, found: Comparison, before: Observation) -> ChangeRequest:

@@ -36,13 +36,15 @@ def besides(
         if now is not None and conceal.spec_digest(now.rendered) == entry.spec_digest:
             work.settled.add(address)
             continue
-        then = recorded.get(address) if now is None else recorded_instance(entry, registry)
+        then = recorded_instance(entry, registry)
         if then is None:
             work.unaskable[address] = why_unreadable(entry)
         elif _lacks(entry, then):
             work.unaskable[address] = NOT_KEPT
-        elif now is None:
+        elif now is None and then.rendered.spec == recorded[address].rendered.spec:
             work.settled.add(address)
+        elif now is None:
+            wanted[PREFIX + address] = then  # what is asked in order to undo it is another question
         else:
             wanted[PREFIX + address] = replace(then, step=now.step)
     return wanted

@@ -30,7 +30,7 @@ from kubexms.plan.order import phases_before
 from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.passing import passed_on
 from kubexms.plan.questions import Questioner, Questions
-from kubexms.plan.recorded import apply_moves, by_host, orphan, recorded_instance
+from kubexms.plan.recorded import apply_moves, by_host, leaving, orphan, recorded_instance
 from kubexms.plan.removals import removals
 from kubexms.plan.render import StepRenderer
 from kubexms.plan.rendered import Instance, Unselected
@@ -246,8 +246,8 @@ class Planner:
             if address not in present:
                 instance = recorded_instance(entry, self._registry)
                 if instance is not None:
-                    self._recorded[address] = instance
-                    asked.append(instance)
+                    self._recorded[address] = leaving(instance)
+                    asked.append(self._recorded[address])
         applied = besides(work, self._recorded, self._registry, self._conceal)
         trusted = {name: instance for name, instance in applied.items() if self._trusted([instance])}
         return self._questioner.ask_for(self._trusted(asked), trusted)

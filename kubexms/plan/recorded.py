@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue, ValidationError
 
@@ -43,6 +44,13 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
     sensitive = frozenset(names[alias] for alias in hidden if alias in names)
     rendered = Rendered(executor, spec, {}, sensitive)
     return Instance(Address.parse(entry.address), recorded_step(entry), rendered, 0)
+
+
+def leaving(instance: Instance) -> Instance:
+    """The recorded step as it is asked about in order to be undone."""
+    rendered = instance.rendered
+    spec = rendered.executor.leaving(rendered.spec)
+    return instance if spec is rendered.spec else replace(instance, rendered=replace(rendered, spec=spec))
 
 
 def recorded_step(entry: StepState) -> StepSpec:

@@ -74,7 +74,8 @@ def _removal(
     before = observation.attributes if observation.presence is Presence.PRESENT else None
     shown = {name: before[name] for name in entry.attributes if name in before} if before else None
     after = None
-    if action is ActionKind.DELETE and entry.prior is not None and entry.prior.presence is Presence.PRESENT:
+    if action is ActionKind.DELETE and _comes_back(entry, instance):
+        assert entry.prior is not None
         was = entry.prior.attributes
         after = {name: was[name] for name in (was if shown is None else shown) if name in was}
         note = note or "what was there before comes back"
@@ -88,7 +89,7 @@ def _removal(
         sensitive=tuple(sorted(sensitive & {*(shown or {}), *(after or {})})),
         changed=tuple(shown or after or ()),
         unknown=observation.reason if observation.presence is Presence.UNKNOWN else "",
-        notes=(note,) if note else (),
+        notes=((note,) if note else ()) + (observation.notes if action is ActionKind.DELETE else ()),
         disruption=_disruption(instance, observation) if action is ActionKind.DELETE else Disruption.NONE,
         summary=summary_of(instance.rendered) if instance else "",
         binding=Binding(
@@ -99,6 +100,12 @@ def _removal(
     )
     placeholder = instance or unreadable_instance(entry)
     return PlannedStep(change, placeholder, entry, work.intents.get(address))
+
+
+def _comes_back(entry: StepState, instance: Instance | None) -> bool:
+    """Whether there was something before that the removal puts back."""
+    was_there = entry.prior is not None and entry.prior.presence is Presence.PRESENT
+    return was_there and instance is not None and instance.rendered.executor.puts_back
 
 
 def _disruption(instance: Instance | None, observation: Observation) -> Disruption:

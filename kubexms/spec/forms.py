@@ -30,6 +30,7 @@ FORMS: Mapping[str, str] = {
     r"^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*$": "the name of a systemd unit, for example 'getty@tty1.service'",
     r"^[A-Za-z0-9_][A-Za-z0-9:_.@-]*$": "the name of a drop-in, for example '10-limits'",
     r"^[A-Za-z0-9_.,-]+$": "a type of file system, for example 'ext4'",
+    r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$": "lower-case letters, digits and '-', as names in a cluster are",
     r"^[^\s]+$": "one word",
     r"^\S+$": "one word",
     r"^[^\s\x00]+$": "one word",

@@ -113,11 +113,9 @@ class PeerContext(Protocol):
     @property
     def host(self) -> str:
         """The inventory's name of the host."""
-        ...
 
     def ask(self, fragment: Fragment) -> Answer:
         """One read-only question."""
-        ...
 
     def exchange(self, action: Action) -> Outcome:
         """One action, neither guarded nor claimed nor verified: that the step's own exchange is.
@@ -158,7 +156,6 @@ class StepContext(Protocol):
 
     def observe(self) -> Observation:
         """Ask the host again."""
-        ...
 
     def peer(self, host: str) -> PeerContext:
         """Another host of the inventory, over a connection of its own.
@@ -205,6 +202,8 @@ class StepExecutor(ABC, Generic[S]):
     """Changes show as `run`: something happens, rather than an object being there."""
     can_undo: ClassVar[bool] = True
     """False: removing the step from the spec shows as `forget`."""
+    puts_back: ClassVar[bool] = True
+    """Whether undoing brings back what was there before; False: it only takes away what the step has made."""
     parts: ClassVar[bool] = False
     """A step that is changed to be about another object has the one before undone: a file whose `path`
     changes does not stay behind. False where that may cost what nobody would expect (a user's home)."""
@@ -283,6 +282,10 @@ class StepExecutor(ABC, Generic[S]):
     def run(self, context: StepContext, spec: S, request: ChangeRequest) -> Outcome:
         """Apply. Override only where several exchanges are needed (reboot, wait, transfers)."""
         return context.exchange(self.action(spec, request))
+
+    def leaving(self, spec: S) -> S:
+        """What to ask about when the step is to be undone, where that is another question: what else goes."""
+        return spec
 
     def run_undo(self, context: StepContext, spec: S, prior: Observation) -> Outcome:
         """Undo. Override only where several exchanges are needed; the last one is of the step's own host.

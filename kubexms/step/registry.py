@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = {
     "etcdRestore": "etcd_restore:EtcdRestoreExecutor",
     "file": "file:FileExecutor",
     "group": "group:GroupExecutor",
+    "helmRelease": "helm_release:HelmReleaseExecutor",
     "hostname": "hostname:HostnameExecutor",
     "hostsEntry": "hosts_entry:HostsEntryExecutor",
     "issuedCertificate": "issued_certificate:IssuedCertificateExecutor",

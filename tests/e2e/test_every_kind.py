@@ -169,6 +169,7 @@ APART = {
     "certificate": "it needs a cluster",
     "etcdMember": "it is about several hosts, and has tests of its own",
     "etcdRestore": "it needs a cluster",
+    "helmRelease": "it needs a cluster",
     "kubeconfig": "it needs a cluster",
     "kubeletConfig": "it needs a cluster",
     "kubeletNode": "it needs a cluster",

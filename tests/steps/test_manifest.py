@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from kubexms.errors import StepError
 from kubexms.runtime.protocol import Record
 from kubexms.step.contract import ActionKind, ChangeRequest
-from kubexms.step.kinds.manifest import SIFT, ManifestExecutor, ManifestSpec
+from kubexms.step.kinds._manifest.scripts import SIFT
+from kubexms.step.kinds.manifest import ManifestExecutor, ManifestSpec
 from kubexms.step.observation import Observation
 
 KIND = ManifestExecutor()
@@ -34,6 +35,16 @@ def test_a_file_is_read_when_it_is_asked_about(tmp_path: Path) -> None:
     }
     assert KIND.action(spec, CREATE).payloads["manifest"].data == TEXT.encode()
     assert KIND.summary(spec) == "ConfigMap b/a"
+
+
+def test_many_objects_have_more_time(tmp_path: Path) -> None:
+    few = from_file(tmp_path / "a.yaml", TEXT)
+    many = from_file(
+        tmp_path / "b.yaml", "---\n".join(TEXT.replace("name: a", f"name: a{i}") for i in range(60))
+    )
+    [short], [long], [both] = (KIND.probe(specs) for specs in ([few], [many], [few, many]))
+    assert long.fragment.timeout == short.fragment.timeout + 59
+    assert both.fragment.timeout > long.fragment.timeout
 
 
 def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubexms.config.commands import RunCommand
 from kubexms.config.problems import Problems
 from kubexms.config.yaml import Document
 from kubexms.diagnostics import SourceRange
@@ -37,6 +38,9 @@ class Building:
     host_place: Callable[[str], SourceRange | None]
     """Where a host is listed."""
     problems: Problems
+    run_command: RunCommand
+    """Programs of the controller, for what only they can read; never a document's own, if it is untrusted."""
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

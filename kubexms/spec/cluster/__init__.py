@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kubexms.spec.cluster.access import AddonSpec, CertificatesSpec, KubeconfigSpec
+from kubexms.spec.cluster.access import CertificatesSpec, KubeconfigSpec
+from kubexms.spec.cluster.addons import AddonSpec
 from kubexms.spec.cluster.document import ClusterSpec
 from kubexms.spec.cluster.etcd import EtcdSpec
 from kubexms.spec.cluster.kubernetes import (

@@ -1,23 +1,15 @@
-"""What is in the cluster, and who reaches it: addons, certificates, the administrator's kubeconfig."""
+"""Who reaches the cluster: certificates, the administrator's kubeconfig."""
 
 from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from kubexms.spec.base import FrozenModel, Name
+from kubexms.spec.base import FrozenModel
 from kubexms.spec.cluster.values import renewed_in_time
 
 YEAR, TEN_YEARS = 365, 3650
 """Days: what kubeadm gives a certificate and an authority unless it is told otherwise."""
-
-
-class AddonSpec(FrozenModel):
-    """Objects in the cluster, from a file."""
-
-    name: Name
-    manifest: str
-    """A file of Kubernetes objects (YAML, several documents), relative to this document."""
 
 
 class CertificatesSpec(FrozenModel):

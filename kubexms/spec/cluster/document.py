@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel
-from kubexms.spec.cluster.access import AddonSpec, CertificatesSpec, KubeconfigSpec
+from kubexms.spec.cluster.access import CertificatesSpec, KubeconfigSpec
+from kubexms.spec.cluster.addons import AddonSpec
 from kubexms.spec.cluster.etcd import EtcdSpec
 from kubexms.spec.cluster.kubernetes import DnsSpec, KubeProxySpec, KubernetesSpec
 from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec
@@ -46,7 +47,7 @@ class ClusterSpec(FrozenModel):
     lost_nodes: tuple[NodeName, ...] = ()
     """Nodes whose machines are gone for good: each is taken out of etcd, and deleted from the API."""
     addons: tuple[AddonSpec, ...] = ()
-    """Applied in this order when all nodes are there. What leaves the list is removed from the cluster."""
+    """Applied in this order when all nodes are there. What leaves the list, or an addon, is deleted."""
     certificates: CertificatesSpec = CertificatesSpec()
     kubeconfig: KubeconfigSpec | None = None
     """Where the administrator's kubeconfig is to be on the machine that runs kubexms. Default: nowhere."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from kubexms.spec.base import FrozenModel
 
@@ -20,9 +21,24 @@ class NetworkSpec(FrozenModel):
     """The size of the part that every node gets."""
     dns_domain: str = Field(default="cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     """The domain of Services. Cannot change later."""
-    plugin: Literal["bridge", "none"] = "bridge"
+    plugin: Literal["bridge", "manifest", "none"] = "bridge"
     """`bridge`: a bridge on each node and static routes between the nodes, which must be in one network; no
-    image is needed. `none`: an addon brings a network."""
+    image is needed. `manifest`: what `artifact` names (Calico, Cilium, Flannel). `none`: you bring one."""
+    artifact: str | None = None
+    """With `plugin: manifest`: the name of a manifest in the directory of artifacts."""
+    artifact_version: str | None = None
+    """Which, where the artifacts have several versions of it."""
+
+    @model_validator(mode="after")
+    def _plugin(self) -> Self:
+        if self.plugin == "manifest" and self.artifact is None:
+            raise PydanticCustomError("network_artifact", "'plugin: manifest' needs 'artifact'")
+        given = self.artifact is not None or self.artifact_version is not None
+        if given and (self.plugin != "manifest" or self.artifact is None):
+            raise PydanticCustomError(
+                "network_plugin", "'artifact' and 'artifactVersion' go with 'plugin: manifest'"
+            )
+        return self
 
 
 class VirtualIPSpec(FrozenModel):

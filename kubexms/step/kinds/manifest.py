@@ -4,47 +4,74 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-import yaml
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.errors import StepError
-from kubexms.runtime.protocol import Action, Payload, Record
+from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
-from kubexms.step.contract import ChangeRequest, OneByOne, StepArgs
-from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
-from kubexms.step.kinds._yaml import load_all
+from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, Probe, StepArgs, StepContext
+from kubexms.step.kinds._manifest.differences import differences
+from kubexms.step.kinds._manifest.objects import Thing, first, objects, sent
+from kubexms.step.kinds._manifest.remembered import (
+    LEFT,
+    Told,
+    in_order,
+    leaving,
+    lossy,
+    notes,
+    told,
+)
+from kubexms.step.kinds._manifest.scripts import (
+    NO_CLUSTER,
+    TOO_EARLY,
+    applying,
+    asking,
+    removing,
+)
 from kubexms.step.observation import Attributes, Observation, Presence
-from kubexms.step.shell import quote
 
-NO_CLUSTER, TOO_EARLY = 3, 4
+AS_SPECIFIED = "as specified"
+_TIMEOUT = 300.0
+_PER_OBJECT = 1.0
+"""Seconds: each is asked for, compared, and looked up."""
 
 
 class ManifestSpec(StepArgs):
     """Objects of a cluster, applied on the server's side. It runs on a control plane (`runOnce`).
 
     What differs is found by the API server itself (a dry run of the same request), so that defaults and
-    what controllers add are no differences. Objects that leave the manifest stay in the cluster; when the
-    step goes, the objects that were last applied go.
+    what controllers add are no differences. Namespaces and definitions of kinds are applied before the rest.
+
+    With `set` the cluster remembers what was applied: an object that leaves the manifest is deleted, and all
+    are when the step goes; only those that kubexms made, and that nobody else manages. Without it, objects
+    that leave stay, and when the step goes, those that were last applied go if none was there before.
     """
 
     manifest: str | None = None
     """The objects as YAML, written here."""
     source: Asset | str | None = Field(default=None, json_schema_extra={**ASSET})
     """A file on the controller instead, relative to this document."""
+    set: str | None = Field(default=None, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)
+    """A name under which the cluster remembers the objects: of its own for each step, and kept for good."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.manifest is None) == (self.source is None):
             raise PydanticCustomError("manifest_origin", "give either 'manifest' or 'source'")
         there = isinstance(self.source, Asset) and Path(self.source.path).is_file()
-        if (self.manifest is not None or there) and not list(_objects(_text(self))):
+        if (self.manifest is not None or there) and not objects(_text(self)):
             raise PydanticCustomError("manifest_empty", "the manifest holds no object")
         return self
+
+
+class _Leaving(ManifestSpec):
+    """A manifest with a set that goes: nothing of it is wanted any more."""
 
 
 class ManifestExecutor(OneByOne[ManifestSpec]):
@@ -52,15 +79,18 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
 
     kind: ClassVar[str] = "manifest"
     spec: ClassVar[type[StepArgs]] = ManifestSpec
-    identity: ClassVar[tuple[str, ...]] = ("manifest", "source")
+    identity: ClassVar[tuple[str, ...]] = ("manifest", "source", "set")
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "manifest": ("objects", "content"),  # a text that was made of secrets shows no lines either
         "source": ("objects",),
+        "set": ("objects",),
     }
+    puts_back: ClassVar[bool] = False
     example: ClassVar[str] = """\
 - name: quota
   kind: manifest
   runOnce: true
+  set: quota
   manifest: |
     apiVersion: v1
     kind: ResourceQuota
@@ -68,8 +98,18 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
     spec: {hard: {pods: "50"}}
 """
 
+    def probe(self, specs: Sequence[ManifestSpec]) -> Sequence[Probe]:
+        """With the time that many objects take: an older kubectl asks five times a second at most."""
+        asked = super().probe(specs)
+        more = _PER_OBJECT * sum(len(_wanted(spec)) for spec in specs)
+        return [
+            replace(probe, fragment=replace(probe.fragment, timeout=probe.fragment.timeout + more))
+            for probe in asked
+        ]
+
     def ask(self, spec: ManifestSpec) -> str:
-        return PATHS + ADMIN + f"text={quote(_sent(spec))}\n" + _ASK
+        text = "" if isinstance(spec, _Leaving) else sent(_text(spec))
+        return asking(text, _lines(_wanted(spec)), spec.set)
 
     def observe(self, spec: ManifestSpec, record: Record) -> Observation:
         """Absent where none of the objects is there, also because their namespace or kind is not yet."""
@@ -78,50 +118,89 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
             return Observation.absent()
         if record.status != 0:
             return Observation.unknown(f"the API does not say: {text.strip() or 'no reason given'}")
-        found = _read(text)
-        objects: dict[str, JsonValue] = {}
+        wanted, answer = _wanted(spec), told(text, spec.set or "")
+        found = differences(text)
+        states: dict[str, JsonValue] = {}
         before, after = [], []
-        for shown, names in _objects(_text(spec)):
-            lines = next((found[name] for name in names if name in found), [])
-            if "new" in lines:
-                objects[shown] = "missing"
-            else:
-                objects[shown] = "differs" if lines else "as specified"
+        for thing in wanted:
+            lines = next((found[name] for name in thing.files if name in found), [])
+            states[thing.shown] = _state(thing, lines, answer)
             if lines:
-                before += [f"# {shown}", *(line[1:] for line in lines if line.startswith("-"))]
-                after += [f"# {shown}", *(line[1:] for line in lines if line.startswith("+"))]
-        if objects and all(state == "missing" for state in objects.values()):
+                before += [f"# {thing.shown}", *(line[1:] for line in lines if line.startswith("-"))]
+                after += [f"# {thing.shown}", *(line[1:] for line in lines if line.startswith("+"))]
+        going = leaving(wanted, answer)
+        if not going and all(state == "missing" for state in states.values()):
             return Observation.absent()
         extra: dict[str, JsonValue] = {}
         if before:
             extra = {"content": "\n".join(before) + "\n", "wanted": "\n".join(after) + "\n"}
-        return Observation.present({"objects": objects}, extra)
+        states |= {entry.shown: fate for entry, fate in going.items()}
+        deleted = [entry for entry, fate in going.items() if fate == LEFT]
+        if deleted:
+            extra["deletions"] = list[JsonValue](in_order(deleted))
+            extra["lossy"] = lossy(deleted, answer)
+            if said := list[JsonValue](notes(deleted, answer)):
+                extra["notes"] = said
+        return Observation.present({"objects": states}, extra)
 
     def desired(self, spec: ManifestSpec) -> Attributes | None:
-        return {"objects": {shown: "as specified" for shown, _ in _objects(_text(spec))}}
+        if isinstance(spec, _Leaving):
+            return None
+        return {"objects": {thing.shown: AS_SPECIFIED for thing in _wanted(spec)}}
+
+    def disruption(self, spec: ManifestSpec, request: ChangeRequest) -> Disruption:
+        """Data are lost where a namespace or kind takes along what is none of the manifest's, and volumes."""
+        return Disruption.DATA_LOSS if request.before.extra.get("lossy") is True else Disruption.NONE
 
     def action(self, spec: ManifestSpec, request: ChangeRequest) -> Action:
         text = _text(spec)
         if isinstance(spec.source, Asset) and hashlib.sha256(text.encode()).hexdigest() != spec.source.sha256:
             raise StepError(f"{spec.source.path} has changed since the plan", detail="Plan again.")
-        return Action(PATHS + ADMIN + _APPLY, {"manifest": Payload(data=_sent(spec).encode())}, timeout=300.0)
+        early, definitions = first(text)
+        payloads = {
+            name: value
+            for name, value in (("early", early), ("definitions", definitions), ("manifest", sent(text)))
+            if value
+        }
+        deletions = _deletions(request.before)
+        script = applying(tuple(payloads), _lines(_wanted(spec)), spec.set, len(deletions))
+        return Action(script, _payloads(payloads | deletions), timeout=_TIMEOUT * (1 + len(deletions)))
+
+    def leaving(self, spec: ManifestSpec) -> ManifestSpec:
+        """Of a set, all that it remembers goes."""
+        return spec if spec.set is None else _Leaving.model_construct(**dict(spec))
 
     def undo(self, spec: ManifestSpec, prior: Observation) -> Action | None:
-        """Only where nothing of it was there before: nobody keeps what else was."""
-        if prior.presence is Presence.PRESENT:
+        """Without a set only where nothing of it was there before: nobody keeps what else was."""
+        if spec.set is None and prior.presence is Presence.PRESENT:
             return None
-        return Action(PATHS + ADMIN + _DELETE, timeout=300.0)
+        return Action(removing(spec.set, 0), timeout=_TIMEOUT)
+
+    def run_undo(self, context: StepContext, spec: ManifestSpec, prior: Observation) -> Outcome:
+        """Of a set, what the API says now is to go."""
+        if spec.set is None:
+            return super().run_undo(context, spec, prior)
+        seen = context.observe()
+        if seen.presence is Presence.UNKNOWN:
+            raise StepError(f"what is to be deleted cannot be seen: {seen.reason}")
+        deletions = _deletions(seen)
+        timeout = _TIMEOUT * (1 + len(deletions))
+        return context.exchange(
+            Action(removing(spec.set, len(deletions)), _payloads(deletions), timeout=timeout)
+        )
 
     def summary(self, spec: ManifestSpec) -> str:
         """The first object, and how many there are besides."""
-        names = [shown for shown, _ in _objects(_text(spec))]
+        names = [thing.shown for thing in objects(_text(spec))]
         return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
 
     def object_id(self, spec: ManifestSpec) -> str:
-        """Which objects, whatever they are to be; for a file of the controller, which file."""
-        names = sorted(shown for shown, _ in _objects(spec.manifest or ""))
+        """Which set; without, which objects, whatever they are to be, or which file of the controller."""
+        names = sorted(thing.shown for thing in objects(spec.manifest or ""))
         if spec.source is not None:
             names = [spec.source.path if isinstance(spec.source, Asset) else spec.source]
+        if spec.set is not None:
+            names = ["set", spec.set]
         return hashlib.sha256(json.dumps([self.kind, names]).encode()).hexdigest()[:32]
 
 
@@ -134,151 +213,38 @@ def _text(spec: ManifestSpec) -> str:
     return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else ""
 
 
-def _sent(spec: ManifestSpec) -> str:
-    """The text as it is sent: with the protocol of ports, where it leaves that out.
-
-    API servers before 1.22 refuse a server-side apply of ports whose protocol is not written, although
-    it has a default.
-    """
-    text = _text(spec)
-    found = load_all(text)
-    added = [_protocols(one, service=False) for one in found]
-    return yaml.safe_dump_all(found, sort_keys=False) if any(added) else text
+def _wanted(spec: ManifestSpec) -> tuple[Thing, ...]:
+    return () if isinstance(spec, _Leaving) else objects(_text(spec))
 
 
-def _protocols(value: Any, *, service: bool) -> bool:
-    added = False
-    if isinstance(value, list):
-        for item in value:
-            added |= _protocols(item, service=service)
-    elif isinstance(value, dict):
-        service = service or value.get("kind") == "Service"
-        ports = value.get("ports")
-        for port in ports if isinstance(ports, list) else ():
-            if isinstance(port, dict) and "protocol" not in port and (service or "containerPort" in port):
-                port["protocol"] = "TCP"
-                added = True
-        for item in value.values():
-            added |= _protocols(item, service=service)
-    return added
+def _lines(things: tuple[Thing, ...]) -> str:
+    """What the host is told of what is wanted."""
+    return "\n".join(f"w {one.api_version} {one.kind} {one.namespace or '-'} {one.name}" for one in things)
 
 
-def _objects(text: str) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Each object as a person names it, and the names that `kubectl diff` may give it."""
-    try:
-        found = [document for document in load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise PydanticCustomError("manifest_yaml", "not YAML: {error}", {"error": str(error)}) from None
-    while found:
-        one: Any = found.pop(0)
-        if (
-            isinstance(one, dict)
-            and isinstance(one.get("items"), list)
-            and str(one.get("kind")).endswith("List")
-        ):
-            found[:0] = one["items"]
-            continue
-        meta = one.get("metadata") if isinstance(one, dict) else None
-        if not isinstance(meta, dict) or not all(
-            isinstance(x, str) for x in (one.get("kind"), meta.get("name"))
-        ):
-            raise PydanticCustomError(
-                "manifest_object", "each object needs 'apiVersion', 'kind' and 'metadata.name'"
-            )
-        kind, name, space = one["kind"], meta["name"], meta.get("namespace")
-        version = str(one.get("apiVersion", "")).replace("/", ".")
-        spaces = (space,) if space else ("", "default")
-        yield (
-            f"{kind} {f'{space}/' if space else ''}{name}",
-            tuple(f"{version}.{kind}.{s}.{name}" for s in spaces),
-        )
+def _state(thing: Thing, lines: list[str], answer: Told) -> str:
+    """What is to be said of an object that is wanted."""
+    if answer.early:
+        known = any(entry.key == thing.key for entry in answer.own)
+        return "not compared yet" if known else "missing"
+    if "new" in lines:
+        return "missing"
+    if lines:
+        return "differs"
+    lent = answer.others.get(thing.key)
+    if lent is not None and all(entry.key != thing.key for entry in answer.own):
+        return f"{AS_SPECIFIED}, by {lent}"
+    return AS_SPECIFIED
 
 
-def _read(text: str) -> dict[str, list[str]]:
-    """What differs of each object: `new`, and lines that begin with `-` or `+`."""
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("= "):
-            lines = found.setdefault(line[2:], [])
-        elif line == "new" or line.startswith(("-", "+")):
-            lines.append(line)
-    return found
+def _deletions(observation: Observation) -> dict[str, str]:
+    found = observation.extra.get("deletions")
+    texts = found if isinstance(found, list) else []
+    return {f"leaving-{index}": str(text) for index, text in enumerate(texts)}
 
 
-SIFT = r"""
-# what differs, without what the API server and controllers keep for themselves, and without secrets;
-# the whole of it is read, as a lone line does not tell what it is a part of
-function kept(side, line) {
-  if (line ~ /^[^ -]/) { part[side] = line; sub(/:.*/, "", part[side]); fields[side] = 0 }
-  if (part[side] == "status") return 1
-  if (part[side] != "metadata") return 0
-  if (line ~ /^  [^ -]/) fields[side] = line ~ /^  managedFields:/
-  return fields[side] || line ~ /^  (generation|resourceVersion|uid|creationTimestamp|selfLink): /
-}
-# an object of which nothing counts is not even named: whether it comes up here changes by itself as well
-function tell(line) {
-  if (object != told) print "= " object
-  told = object
-  print line
-}
-/^diff / {
-  n = split($NF, p, "/")
-  object = p[n]
-  secret = object ~ /^v1\.Secret\./
-  skip = 2
-  part["-"] = part["+"] = ""
-  next
-}
-skip > 0 { skip--; next }
-/^@@ / { if ($2 ~ /^-0,0/) tell("new"); next }
-/^ / { kept("-", substr($0, 2)); kept("+", substr($0, 2)); next }
-/^[-+]/ {
-  side = substr($0, 1, 1)
-  if (!kept(side, substr($0, 2))) tell(secret ? side "(sensitive value)" : $0)
-}
-"""
-"""awk: what differs, from `diff -N -U1000000` of directories with a file for each object."""
-
-_ASK = r"""
-[ -r /etc/kubernetes/admin.conf ] || exit 3
-KUBECTL_EXTERNAL_DIFF='diff -N -U1000000'
-TMPDIR=$(mktemp -d /run/kubexms.XXXXXXXX) || exit 5
-export KUBECTL_EXTERNAL_DIFF TMPDIR
-trap 'rm -rf "$TMPDIR"' EXIT
-printf %s "$text" | admin --request-timeout=20s diff --server-side --force-conflicts --field-manager kubexms \
-  -f - >"$TMPDIR/diff" 2>"$TMPDIR/said"
-status=$?
-if [ "$status" -gt 1 ]; then
-  case $(cat "$TMPDIR/said") in *'namespaces "'*'not found'* | *'no matches for kind'*) exit 4 ;; esac
-  tail -n 1 "$TMPDIR/said"
-  exit 1
-fi
-awk 'SIFT' "$TMPDIR/diff"
-exit 0
-""".replace("SIFT", SIFT)
-
-_APPLY = r"""
-payload manifest >"$KX_BACKUP/manifest.new"
-n=0
-# objects of a kind or in a namespace that the manifest itself brings are accepted a moment later
-until said=$(admin --request-timeout=60s apply --server-side --force-conflicts --field-manager kubexms \
-    -f "$KX_BACKUP/manifest.new" 2>&1); do
-  n=$((n + 1))
-  case $said in
-  *'no matches for kind'* | *'not found'*) [ "$n" -lt 10 ] || { echo "$said" >&2; exit 1; } ;;
-  *) echo "$said" >&2; exit 1 ;;
-  esac
-  sleep 2
-done
-printf '%s\n' "$said"
-mv -f "$KX_BACKUP/manifest.new" "$KX_BACKUP/manifest"
-"""
-
-_DELETE = r"""
-[ -e "$KX_BACKUP/manifest" ] && [ -r /etc/kubernetes/admin.conf ] || exit 0
-admin --request-timeout=60s delete --ignore-not-found --timeout=240s -f "$KX_BACKUP/manifest"
-"""
+def _payloads(texts: Mapping[str, str]) -> dict[str, Payload]:
+    return {name: Payload(data=text.encode()) for name, text in texts.items()}
 
 
 __all__ = ["ManifestExecutor", "ManifestSpec"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kubexms.builder.kinds import DOCUMENT_KINDS
+from kubexms.config.commands import RunCommand
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
@@ -48,19 +49,27 @@ def cluster(**spec: Json) -> dict[str, Json]:
     }
 
 
-def load(root: Path, *documents: Mapping[str, Json] | str) -> LoadedProject:
+def load(
+    root: Path,
+    *documents: Mapping[str, Json] | str,
+    run_command: RunCommand | None = None,
+    untrusted: bool = False,
+) -> LoadedProject:
     """A project of these documents. Raises `ConfigError`."""
     texts = [item if isinstance(item, str) else dump_yaml(dict(item)) for item in documents]
     (root / "cluster.yaml").write_text("---\n".join(texts))
-    return load_directory(root)
+    return load_directory(root, run_command=run_command, untrusted=untrusted)
 
 
-def load_directory(root: Path) -> LoadedProject:
+def load_directory(
+    root: Path, *, run_command: RunCommand | None = None, untrusted: bool = False
+) -> LoadedProject:
     """The project in a directory. Raises `ConfigError`."""
     return load_project(
         root,
         registry=default_registry(plugins=False),
-        run_command=Commands(),
+        run_command=run_command or Commands(),
+        untrusted=untrusted,
         kinds=DOCUMENT_KINDS,
         now=NOW,
     )

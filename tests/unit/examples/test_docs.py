@@ -30,6 +30,7 @@ from tests.unit.examples.markdown import ROOT, Block, anchors, blocks, links, pa
 OUTSIDE = (
     "source: ./",
     "artifacts: ./",
+    "kustomize: ./",
     "varsFrom:",
     "environments:",
     "required: true",
