@@ -1,3 +1,4 @@
+# make venv       kubexms in .venv, from the hashed locks: `. .venv/bin/activate` then
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
 # make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
@@ -24,7 +25,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make /make /p' Makefile
 
 venv: $(STAMP)
 

@@ -11,6 +11,8 @@ from kubexms.executor.events import HOOK, RunResult, StepResult, StepStatus
 from kubexms.step.contract import ActionKind
 from kubexms.views.folding import natural
 
+SHOWN = 20
+"""Lines of each output stream that are shown of a step that failed; its result keeps more."""
 FAILURES = frozenset({StepStatus.FAILED, StepStatus.INTERRUPTED, StepStatus.UNREACHABLE})
 
 
@@ -124,7 +126,9 @@ def failure_diagnostic(result: StepResult) -> Diagnostic:
     for name, text in (("stderr", result.stderr), ("stdout", result.stdout)):
         if text.strip() and (name == "stdout" or not result.message.endswith(f": {text.strip()}")):
             lines = text.rstrip("\n").split("\n")
-            parts += [f"{name}:", *(f"  {line}" for line in lines)]
+            left_out = len(lines) - SHOWN
+            told = f"{name}, its last {SHOWN} lines (`kubexms runs show` has {left_out} more):"
+            parts += [told if left_out > 0 else f"{name}:", *(f"  {line}" for line in lines[-SHOWN:])]
     if result.detail:
         parts.append(result.detail.rstrip("\n"))
     ignored = result.status is StepStatus.IGNORED

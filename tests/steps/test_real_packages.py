@@ -50,6 +50,7 @@ ls /etc | grep kt || :
 """
 
 
+@pytest.mark.timeout(3600)  # a dozen runs of apt and dpkg take minutes on a busy machine
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt")
 class TestPackages:
     def test_installed_with_what_it_needs_and_back(self, host_with_stand_ins: Machine) -> None:

@@ -97,6 +97,16 @@ def test_commands_exist(block: Block) -> None:
             _check_command(words[1:], line)
 
 
+@pytest.mark.parametrize("block", blocks("sh"), ids=str)
+def test_what_is_to_be_made_can_be(block: Block) -> None:
+    rules = {line.partition(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line}
+    for line in block.text.splitlines():
+        words = list(itertools.takewhile(lambda word: word not in SHELL, shlex.split(line, comments=True)))
+        if words and words[0] == "make":
+            assert words[1:], f"{line}: that shows the targets only"
+            assert set(words[1:]) <= rules
+
+
 def _check_command(words: list[str], line: str) -> None:
     command = _root()
     context = click.Context(command, info_name="kubexms")

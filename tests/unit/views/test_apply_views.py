@@ -22,7 +22,7 @@ from kubexms.executor.events import (
     StepStatus,
 )
 from kubexms.views.apply_live import LiveProgress
-from kubexms.views.outcome import Totals, tallies
+from kubexms.views.outcome import Totals, failure_diagnostic, tallies
 from kubexms.views.paint import plain
 from kubexms.views.recap import recap_text
 from kubexms.views.ui_stream import Stream
@@ -193,3 +193,14 @@ def test_an_empty_run_is_complete() -> None:
     live, _, _ = _live()
     with live:
         live(RunFinished(RunResult("r")))
+
+
+def test_of_a_flood_only_the_end_is_shown() -> None:
+    flood = "".join(f"line {number}\n" for number in range(100))
+    result = StepResult(
+        "m/t/s@n1", "command", "run", StepStatus.FAILED, message="exit status 3", stdout=flood
+    )
+    detail = failure_diagnostic(result).detail
+    assert "stdout, its last 20 lines (`kubexms runs show` has 80 more):\n  line 80\n" in detail
+    assert "line 79" not in detail
+    assert detail.rstrip().endswith("line 99")
