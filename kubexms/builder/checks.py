@@ -19,6 +19,7 @@ from kubexms.builder.networkchecks import network_problems
 from kubexms.builder.pinned import pinned_problems
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.several import members, sharing_problems
 from kubexms.builder.topology import Topology, endpoint_of
 from kubexms.builder.versions import NEWEST, OLDEST, Version
 from kubexms.config.documents import Building
@@ -33,8 +34,9 @@ def checked(building: Building) -> ClusterPlan | None:
     assert isinstance(spec, ClusterSpec)
     problems = building.problems
     before = problems.count
-    topology = Topology.of(building.hosts)
+    topology = Topology.of(members(building))
     version = Version.parse(spec.kubernetes.version)
+    problems.extend(sharing_problems(building))
     problems.extend(_version(building, version))
     problems.extend(host_problems(building, topology))
     if topology.control_planes:

@@ -17,6 +17,7 @@ from kubexms.builder.objects import addon_tasks, network_objects, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
 from kubexms.builder.runtime import runtime_tasks
+from kubexms.builder.several import narrowed
 from kubexms.builder.snapshots import backup_tasks, client_tasks, last_tasks, restore_tasks
 from kubexms.builder.steps import module
 from kubexms.builder.system import system_tasks
@@ -54,7 +55,10 @@ def build_cluster(building: Building) -> PipelineSpec:
     Names of modules, tasks and steps are public: addresses are made of them.
     """
     plan = checked(building)
-    return PipelineSpec(modules=modules(plan)) if plan is not None else PipelineSpec()
+    if plan is None:
+        return PipelineSpec()
+    made = modules(plan)
+    return PipelineSpec(modules=made if len(building.siblings) == 1 else narrowed(made, plan.topology.hosts))
 
 
 def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:

@@ -28,7 +28,7 @@ def etcd_problems(building: Building, spec: ClusterSpec, topology: Topology) -> 
             what = "control plane" if host in topology.control_planes else "worker"
             detail = "With etcd.type: external it has hosts of its own: take one of the two roles from it."
             yield host_wrong(building, host, f"{host.name} is a {what} and has the role {ETCD}", detail)
-    if not any(ETCD in host.roles for host in building.hosts):
+    if not any(ETCD in host.roles for host in topology.hosts):
         detail = f"Give one, three or five hosts the role {ETCD}, in spec.hosts or in an Inventory."
         yield wrong(building, TYPE, f"no host has the role {ETCD}", detail)
     yield from _even(building, f"hosts with the role {ETCD}", topology.etcd)

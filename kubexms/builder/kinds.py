@@ -27,8 +27,6 @@ CLUSTER = DocumentKind(
     "A Kubernetes cluster, set up with kubeadm.",
     _build,
     _inventory,
-    "All hosts of a project that have a role of a cluster are members of its one cluster: give each cluster "
-    "a directory of its own (`kubexms -C DIRECTORY`).",
 )
 
 DOCUMENT_KINDS = DEFAULT_KINDS.extended(CLUSTER)

@@ -23,7 +23,7 @@ from kubexms.config.expansion import Expansion, ModuleScope
 from kubexms.config.inventory import InventoryReader, host_place, known_roles
 from kubexms.config.merging import Written, declarations, hooks, pipelines, strategy
 from kubexms.config.problems import Problems
-from kubexms.config.selection import Selection, only_ones
+from kubexms.config.selection import Selection, same_names
 from kubexms.config.sources import SourceMap
 from kubexms.config.variables import GivenValue, ResolvedVariable, check_hosts, given_values, resolve
 from kubexms.config.varsfrom import vars_from
@@ -97,7 +97,7 @@ def load_project(
             f"there are no kubexms documents in {root}",
             detail="`kubexms init` writes a first project; `-C DIR` names another directory.",
         )
-    problems.extend(only_ones(documents))
+    problems.extend(same_names(documents))
     problems.raise_errors()
     known = known or hosts_in_turn(documents, discovery, environment, reader)
     selection, chosen, hosts = known.selection, known.inventories, known.hosts
@@ -164,11 +164,13 @@ class _Merging:
         self._untrusted = untrusted
         self.sources = SourceMap()
         self.built: list[Written] = []
+        self._documents: Sequence[Validated] = ()
 
     def merge(
         self, documents: Sequence[Validated], given: Mapping[str, GivenValue]
     ) -> tuple[PipelineSpec, dict[str, ModuleScope]]:
         """The merged pipeline, and a scope per module."""
+        self._documents = documents
         written = list(pipelines(documents, self._build))
         self.built = [item for item in written if item.document.kind.build is not None]
         variables = self._variables(written, given)
@@ -208,9 +210,10 @@ class _Merging:
         def place(host: str) -> SourceRange | None:
             return host_place(self._chosen, host)
 
+        siblings = {one.name: one.spec for one in self._documents if one.kind.name == item.kind.name}
         building = Building(
             item.name, item.spec, item.document, item.directory, self._hosts, place, self._problems,
-            self._run_command, self._untrusted,
+            siblings, self._run_command, self._untrusted,
         )  # fmt: skip
         try:
             built = item.kind.build(building)

@@ -52,17 +52,19 @@ class Selection:
         return [self.directory(root) / Path(name).expanduser() for name in names]
 
 
-def only_ones(documents: Sequence[Validated]) -> Iterator[Diagnostic]:
-    """An error for each document after the first of a kind of which a project has one."""
-    first: dict[str, Validated] = {}
+def same_names(documents: Sequence[Validated]) -> Iterator[Diagnostic]:
+    """An error for each document that is built into a pipeline and has the name of one before it."""
+    first: dict[tuple[str, str], Validated] = {}
     for item in documents:
-        before = first.setdefault(item.kind.name, item)
-        if before is not item and item.kind.single:
-            where = before.document.range(("kind",))
+        if item.kind.build is None:
+            continue
+        before = first.setdefault((item.kind.name, item.name), item)
+        if before is not item:
+            where = before.document.range(("metadata", "name"))
             yield item.document.error(
-                ("kind",),
-                f"a second {item.kind.name} document",
-                f"The first, {before.name}, is in {where.filename} line {where.line}. {item.kind.single}",
+                ("metadata", "name"),
+                f"a second {item.kind.name} is called {item.name}",
+                f"The first is in {where.filename} line {where.line}. Addresses begin with the name.",
             )
 
 

@@ -210,3 +210,30 @@ def test_a_unit_that_brings_swap_back_at_boot(project: ClusterProject) -> None:
         done = project.run("plan")
     assert done.returncode == 0, done.stderr
     assert '~ units = ["srv-gone.swap"] -> []' in done.stdout
+
+
+def test_two_clusters_keep_to_their_own_hosts(project: ClusterProject) -> None:
+    connection, names = project.connection(), ("blue", "green")
+    for name, host in zip(names, project.hosts, strict=True):
+        spec = {
+            "kubernetes": {"version": "1.20.2", "source": "packages", "schedulableControlPlanes": True},
+            "network": {"serviceCidr": "10.32.0.0/16"},
+            "preflight": {"diskMb": 500},
+            "hosts": [
+                {
+                    "name": host.name,
+                    "roles": ["control-plane"],
+                    "connection": connection | {"address": host.address},
+                }
+            ],
+        }
+        project.write("Cluster", spec, name=name)
+        (project.root / "cluster.yaml").rename(project.root / f"{name}.yaml")
+    (project.root / "inventory.yaml").unlink()
+    done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    addresses = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  # ")]
+    steps = {name: [one for one in addresses if one.startswith(f"{name}-")] for name in names}
+    assert len(steps["blue"]) == len(steps["green"]) == len(addresses) / 2
+    for name, host in zip(names, project.hosts, strict=True):
+        assert {one.rpartition("@")[2] for one in steps[name]} == {host.name}

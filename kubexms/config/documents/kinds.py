@@ -38,6 +38,8 @@ class Building:
     host_place: Callable[[str], SourceRange | None]
     """Where a host is listed."""
     problems: Problems
+    siblings: Mapping[str, FrozenModel]
+    """The documents of this kind in the project by name, this one among them, in their order."""
     run_command: RunCommand
     """Programs of the controller, for what only they can read; never a document's own, if it is untrusted."""
     untrusted: bool = False
@@ -49,8 +51,7 @@ class DocumentKind:
 
     With `build`, a document of this kind stands for a pipeline: `build` makes it, and the project
     treats it as if it had been written as a Pipeline document. It may raise `ConfigError`. With
-    `inventory`, the document may list hosts itself, in `spec.hosts` as an Inventory does. With `single`, a
-    project has one at most; the text says why, and what to do with a second one.
+    `inventory`, the document may list hosts itself, in `spec.hosts` as an Inventory does.
     """
 
     name: str
@@ -59,7 +60,6 @@ class DocumentKind:
     summary: str = ""
     build: Callable[[Building], PipelineSpec] | None = None
     inventory: Callable[[FrozenModel], InventorySpec] | None = None
-    single: str = ""
 
     @property
     def model(self) -> type[FrozenModel]:
