@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
@@ -65,7 +66,7 @@ def assemble(
         order=() if options.operation == "destroy" else order_of(project.pipeline, steps.values()),
         hooks=tuple(_hooks(project, changes, planned.snapshot.scopes)),
         removals=tuple(_removals(planned, project)),
-        diagnostics=tuple(diagnostics + _unasked(planned, project, options)),
+        diagnostics=tuple(_warned(project, options) + diagnostics + _unasked(planned, project, options)),
     )
 
 
@@ -151,6 +152,19 @@ def _removals(planned: Planned, project: LoadedProject) -> list[Removal]:
         Removal(host=host, steps=count, allowed=host in planned.hosts)
         for host, count in sorted(counts.items())
     ]
+
+
+def _warned(project: LoadedProject, options: PlanOptions) -> list[PlanDiagnostic]:
+    """What the documents were warned of when they were read: nobody runs `validate` before each plan."""
+    if options.operation != "apply":
+        return []
+    found: list[PlanDiagnostic] = []
+    for item in project.warnings:
+        # a plan is passed around: where a colleague keeps the project is nothing to tell
+        name = os.path.relpath(item.source.filename, project.root) if item.source else ""
+        where = f"In {name} line {item.source.line}. " if item.source else ""
+        found.append(PlanDiagnostic(severity="warning", summary=item.summary, detail=where + item.detail))
+    return found
 
 
 def _unasked(planned: Planned, project: LoadedProject, options: PlanOptions) -> list[PlanDiagnostic]:
