@@ -101,6 +101,24 @@ def test_a_kind_that_takes_objects_along_needs_a_word(project: ClusterProject) -
     assert "orders.example.com" not in there(project, "crd")
 
 
+def test_a_kind_comes_to_an_addon_that_is_there_and_goes_with_its_own_objects(
+    project: ClusterProject,
+) -> None:
+    has(project, settings("c"), ORDER, SPACE, KIND)
+    code, text = project.plan_code()
+    assert code == 2, text
+    # nothing can be compared before the API knows the kind
+    assert '"Order shop/first"' in text
+    assert '"not compared yet" -> "as specified"' in text
+    project.apply()
+    project.assert_empty_plan()
+    assert there(project, "orders.example.com") == {"first"}
+    has(project, settings("c"), SPACE)
+    assert "takes nothing else along" in project.plan_code()[1]
+    project.apply()
+    project.assert_empty_plan()
+
+
 def test_an_object_that_moves_to_another_addon_is_not_deleted(project: ClusterProject) -> None:
     uid = project.kubectl("get configmap c -n shop -o jsonpath={.metadata.uid}")
     has(project, settings("c"), name="more")
