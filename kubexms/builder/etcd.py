@@ -81,17 +81,31 @@ def member_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     certificate = _issued(plan, "certificate", MEMBER, NAME, sans=own, owner=USER)
     data = step("data", "directory", path=DATA, mode="0700", owner=USER, group=USER)
     [written, restarted] = running("etcd", _unit(plan), ["unit", "certificate"], switched=False)
-    member = step(
+    member = step("member", "etcdMember", member_name=NAME, **_etcd(plan))
+    return [*_lost(plan), task("member", [ETCD], [certificate, data, written, member, restarted])]
+
+
+def _lost(plan: ClusterPlan) -> list[TaskSpec]:
+    """Before anybody joins: etcd takes nobody in while one of its members does not work."""
+    if not plan.spec.lost_nodes:
+        return []
+    lost = step(
         "member",
         "etcdMember",
-        cluster=plan.name,
-        member_name=NAME,
-        members={host.name: node_address(host) for host in plan.topology.etcd},
-        data_dir=DATA,
-        authority=CA,
-        certificate=MEMBER,
+        for_each=list(plan.spec.lost_nodes),
+        run_once=True,
+        state="absent",
+        member_name=Template("{{ each.value }}"),
+        **_etcd(plan),
     )
-    return [task("member", [ETCD], [certificate, data, written, member, restarted])]
+    return [task("lost", [ETCD], [lost])]
+
+
+def _etcd(plan: ClusterPlan) -> dict[str, Arg]:
+    members: dict[str, Arg] = {host.name: node_address(host) for host in plan.topology.etcd}
+    return {
+        "cluster": plan.name, "members": members, "data_dir": DATA, "authority": CA, "certificate": MEMBER,
+    }  # fmt: skip
 
 
 def fixed_etcd(plan: ClusterPlan) -> StepSpec:

@@ -28,8 +28,8 @@ def host_problems(building: Building, topology: Topology) -> Iterator[Diagnostic
     assert isinstance(spec, ClusterSpec)
     yield from _roles(building, spec, topology)
     for index, name in enumerate(spec.lost_nodes):
-        if name in {host.name for host in topology.nodes}:
-            summary = f"{name} is a node of this cluster, and cannot be lost as well"
+        if name in {host.name for host in (*topology.nodes, *topology.etcd)}:
+            summary = f"{name} is a host of this cluster, and cannot be lost as well"
             detail = "Take the host out of the cluster, or the name out of lostNodes."
             yield wrong(building, ("spec", "lostNodes", index), summary, detail)
     taken: dict[str, Host] = {}

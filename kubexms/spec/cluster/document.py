@@ -45,7 +45,8 @@ class ClusterSpec(FrozenModel):
     """Labels and taints by the name of the node or a glob: `{"w*": {labels: {disk: ssd}}}`. Several that
     match add up, the later one winning."""
     lost_nodes: tuple[NodeName, ...] = ()
-    """Nodes whose machines are gone for good: each is taken out of etcd, and deleted from the API."""
+    """Nodes, and hosts of etcd, whose machines are gone for good: each is taken out of etcd, and deleted from
+    the API."""
     addons: tuple[AddonSpec, ...] = ()
     """Applied in this order when all nodes are there. What leaves the list, or an addon, is deleted."""
     certificates: CertificatesSpec = CertificatesSpec()

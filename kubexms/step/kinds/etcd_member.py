@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,7 +24,7 @@ from kubexms.step.contract import (
 from kubexms.step.kinds._etcd import scripts
 from kubexms.step.kinds._etcd.membership import LIMIT, enter, leave
 from kubexms.step.kinds._etcd.quorum import Standing, refusals
-from kubexms.step.kinds._etcd.survey import Place, question, read
+from kubexms.step.kinds._etcd.survey import Place, Status, Survey, question, question_about, read
 from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds._pki.names import BasePath
 from kubexms.step.observation import Attributes, Observation, Presence
@@ -41,6 +41,9 @@ class EtcdMemberSpec(StepArgs):
     to the others as a learner, gets the data, and then a vote, one host after the other. A member whose data
     is gone, or which the others have taken out, joins anew; the only one never begins empty again.
 
+    With `state: absent` it is about a member whose machine is gone for good, seen from another one
+    (`runOnce`): it is taken out of etcd. One that works is refused, as it leaves by its own step.
+
     Taken away, a member leaves through another one, then its unit is stopped and its data removed. A plan
     that would leave etcd without a quorum is an error. Needs etcd 3.4 or newer, and etcdctl.
     """
@@ -48,9 +51,12 @@ class EtcdMemberSpec(StepArgs):
     cluster: str = Field(min_length=1, max_length=253, pattern=r"^\S+$")
     """Whose etcd it is. A host that says that it is another one's is refused."""
     member_name: NodeName
-    """The member's name, one of `members`."""
+    """The member's name, one of `members` unless it is to be absent."""
+    state: Literal["present", "absent"] = "present"
+    """`absent`: etcd has no member of this name. It is asked of the host that the step is on."""
     members: dict[str, Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+$")]] = Field(min_length=1)
-    """All members by their names in the inventory, and their addresses. The first one begins the etcd."""
+    """All members that are to be there, by their names in the inventory, and their addresses. The first one
+    begins the etcd."""
     unit: str = Field(default="etcd", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")
     """The unit that runs it."""
     data_dir: AbsolutePath = "/var/lib/etcd"
@@ -62,7 +68,11 @@ class EtcdMemberSpec(StepArgs):
 
     @model_validator(mode="after")
     def _listed(self) -> Self:
-        if self.member_name not in self.members:
+        if self.state == "absent" and self.member_name in self.members:
+            raise PydanticCustomError(
+                "etcd_lost", "'{name}' is one of 'members', and cannot be absent", {"name": self.member_name}
+            )
+        if self.state == "present" and self.member_name not in self.members:
             raise PydanticCustomError(
                 "etcd_member", "'members' does not name '{name}'", {"name": self.member_name}
             )
@@ -89,7 +99,7 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
 """
 
     def ask(self, spec: EtcdMemberSpec) -> str:
-        return question(_place(spec))
+        return question(_place(spec)) if spec.state == "present" else question_about(_place(spec))
 
     def observe(self, spec: EtcdMemberSpec, record: Record) -> Observation:
         """Absent where there is neither data nor a record of a member; etcd itself says who is one."""
@@ -98,6 +108,8 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
             return Observation.unknown(text.strip() or "the host does not tell of its etcd")
         found = read(text)
         status = found.status(spec.cluster)
+        if spec.state == "absent":
+            return _seen(found, status)
         if status == "absent":
             return Observation.absent()
         attributes: dict[str, JsonValue] = {
@@ -114,11 +126,20 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
         return Observation.present(attributes, extra)
 
     def desired(self, spec: EtcdMemberSpec) -> Attributes | None:
+        if spec.state == "absent":
+            return None
         return {"status": "member", "name": spec.member_name, "running": True, "enabled": True}
 
     def verdict(self, spec: EtcdMemberSpec, observation: Observation) -> str | None:
         """Data of another etcd, and another name or address, are refused before anything is touched."""
         status, extra = observation.attributes.get("status"), observation.extra
+        if spec.state == "absent":
+            if not extra.get("works"):
+                return None
+            return (
+                f"the member {spec.member_name} of etcd works, so that its machine is not lost: let it leave "
+                "by its own host"
+            )
         if status == "foreign":
             whose = f"of cluster {extra['cluster']}" if extra.get("cluster") else "that is not this cluster's"
             return (
@@ -141,6 +162,7 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
     def review(self, steps: Sequence[Prospect[EtcdMemberSpec]]) -> Mapping[str, str]:
         """Refuses what would leave etcd without its data or its quorum; see `quorum.refusals`."""
         found: dict[str, str] = {}
+        steps = [step for step in steps if step.spec.state == "present"]
         for cluster in dict.fromkeys(step.spec.cluster for step in steps):
             standing = [
                 Standing(
@@ -160,25 +182,29 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
 
     def disruption(self, spec: EtcdMemberSpec, request: ChangeRequest) -> Disruption:
         """With the only member all data is gone."""
-        if request.action is not ActionKind.DELETE:
+        if request.action is not ActionKind.DELETE or spec.state == "absent":
             return Disruption.NONE
         return Disruption.DATA_LOSS if len(spec.members) == 1 else Disruption.RESTART
 
     def action(self, spec: EtcdMemberSpec, request: ChangeRequest) -> Action:
         """For one that only has to be started, and for the first member; `run` decides about the rest."""
+        if spec.state == "absent":
+            return Action(scripts.remove(_place(spec)), timeout=LIMIT)
         if _starts(request):
             return Action(scripts.start(_place(spec)), timeout=LIMIT)
         return Action(scripts.begin(_place(spec)), timeout=LIMIT)
 
     def run(self, context: StepContext, spec: EtcdMemberSpec, request: ChangeRequest) -> Outcome:
         """Ask the others, then begin the etcd or join it; one host of it at a time."""
-        if _starts(request):
+        if spec.state == "absent" or _starts(request):
             return context.exchange(self.action(spec, request))
         with self._alone(context, spec):
             return enter(context, _place(spec))
 
     def undo(self, spec: EtcdMemberSpec, prior: Observation) -> Action | None:
-        """Stops and clears it; one that was a member before is left as it is."""
+        """Stops and clears it; one that was a member before is left as it is, and nobody lost comes back."""
+        if spec.state == "absent":
+            return None
         if prior.presence is Presence.PRESENT and prior.attributes.get("status") == "member":
             return None
         return Action(scripts.reset(_place(spec)), timeout=LIMIT)
@@ -192,11 +218,25 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
         return f"{spec.member_name} of {spec.cluster}"
 
     def object_id(self, spec: EtcdMemberSpec) -> str:
-        """A unit is a member of one etcd at most."""
-        return hashlib.sha256(f"{self.kind} {spec.unit}".encode()).hexdigest()[:32]
+        """A unit is a member of one etcd at most; another's that is lost is an object of its own."""
+        lost = f" without {spec.member_name}" if spec.state == "absent" else ""
+        return hashlib.sha256(f"{self.kind} {spec.unit}{lost}".encode()).hexdigest()[:32]
+
+    def owns(self, spec: EtcdMemberSpec) -> bool:
+        """That there is none of a name is nobody's."""
+        return spec.state == "present"
 
     def _alone(self, context: StepContext, spec: EtcdMemberSpec) -> AbstractContextManager[None]:
         return context.alone(f"{self.kind} {spec.cluster}")
+
+
+def _seen(found: Survey, status: Status) -> Observation:
+    """Whether etcd has a member of the name, as a host tells that may have no member itself."""
+    if not found.data or found.listed == "no":
+        return Observation.absent()
+    if status == "foreign" or not found.listed:
+        return Observation.unknown("no member of etcd says who the others are")
+    return Observation.present({"listed": found.listed}, {"works": found.works})
 
 
 def _starts(request: ChangeRequest) -> bool:

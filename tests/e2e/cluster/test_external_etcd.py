@@ -45,6 +45,18 @@ def members(host: Host) -> list[list[str]]:
     return sorted([field[2], field[1], field[5]] for field in fields)
 
 
+def restore(host: Host, name: str, snapshot: str) -> None:
+    """Make a member's data from a snapshot, by hand; the snapshot is gone then."""
+    url = f"https://{host.address}:2380"
+    host.run(
+        f"ETCDCTL_API=3 etcdctl snapshot restore {snapshot} --name {name} --initial-cluster {name}={url} "
+        f"--initial-advertise-peer-urls {url} --data-dir /var/lib/etcd/restored && "
+        "mv /var/lib/etcd/restored/member /var/lib/etcd/ && rmdir /var/lib/etcd/restored && "
+        f"chown -R etcd: /var/lib/etcd && rm {snapshot}",
+        check=True,
+    )
+
+
 def test_bare_hosts_become_a_cluster(
     project: ClusterProject, machines: list[Host], before: Before, hosts: dict[str, Host]
 ) -> None:
@@ -131,14 +143,7 @@ def test_an_etcd_whose_data_is_gone_does_not_begin_anew(
     assert "an empty etcd is never begun" in refused.stdout + refused.stderr
 
     # as the documentation says
-    url = f"https://{etcd1.address}:2380"
-    etcd1.run(
-        f"ETCDCTL_API=3 etcdctl snapshot restore /root/kept.db --name etcd1 --initial-cluster etcd1={url} "
-        f"--initial-advertise-peer-urls {url} --data-dir /var/lib/etcd/restored && "
-        "mv /var/lib/etcd/restored/member /var/lib/etcd/ && rmdir /var/lib/etcd/restored && "
-        "chown -R etcd: /var/lib/etcd && rm /root/kept.db",
-        check=True,
-    )
+    restore(etcd1, "etcd1", "/root/kept.db")
     project.apply(timeout=300)
     hosts["cp1"].run("systemctl restart kubelet && pkill -TERM -x kube-apiserver", check=True)
     project.apply(timeout=300)

@@ -148,6 +148,18 @@ def test_snapshots_are_taken_where_etcd_is(tmp_path: Path) -> None:
     assert "beforeUpgrade" not in step(built(tmp_path), "demo-control-plane/member/node").args
 
 
+def test_a_lost_member_is_out_before_another_joins(tmp_path: Path) -> None:
+    loaded = built(tmp_path, lostNodes=["etcd4"])
+    [module] = [module for module in loaded.pipeline.modules if module.name == "demo-etcd"]
+    assert [task.name for task in module.tasks] == ["lost", "member"]
+    lost = step(loaded, "demo-etcd/lost/member")
+    assert lost.run_once
+    assert lost.args["state"] == "absent"
+    assert lost.args["members"] == step(loaded, "demo-etcd/member/member").args["members"]
+    registry = default_registry(plugins=False)
+    registry.check_args(lost.kind, lost.args)
+
+
 def test_programs_that_are_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         built(tmp_path, programs=("etcd",))

@@ -36,14 +36,15 @@ class Place:
     @property
     def url(self) -> str:
         """Where the others reach it."""
-        return peer_url(self.members[self.name])
+        return peer_url(self.members[self.name]) if self.name in self.members else ""
 
     def head(self, name: str | None = None) -> str:
         """What scripts on a host of this etcd need to know; of this member, or of another one."""
         which = name or self.name
+        url = peer_url(self.members[which]) if which in self.members else ""
         pairs = {
             "own": OWN, "data": self.data, "unit": self.unit, "ca": self.authority, "cert": self.certificate,
-            "cluster": self.cluster, "name": which, "url": peer_url(self.members[which]),
+            "cluster": self.cluster, "name": which, "url": url,
         }  # fmt: skip
         return PATHS + "".join(f"{key}={quote(value)}\n" for key, value in pairs.items()) + CLIENT
 
@@ -71,6 +72,8 @@ e() {
 }
 """
 
+_SAY = 'printf %s "$t"\n'
+
 _SURVEY = r"""
 t= nl='
 '
@@ -90,7 +93,10 @@ _LISTED = r"""
 # who is a member is what etcd says, here or where it answers
 case $t in
 *"data$nl"*)
+  limit=3s begun=$(date +%s)
   for at in ENDPOINTS; do
+    # where nobody answers, a plan does not wait for all of them
+    [ $(($(date +%s) - begun)) -lt 7 ] || break
     l=$(e member list 2>/dev/null) || continue
     t="$t$(printf '%s\n' "$l" | awk -F', ' -v n="$name" -v u="$url" '
       $3 == n || index("," $4 ",", "," u ",") {
@@ -103,6 +109,11 @@ case $t in
     break
   done ;;
 esac
+"""
+
+_WORKS = r"""
+there=$(printf '%s\n' "${l:-}" | awk -F', ' -v n="$name" '$3 == n { print $5; exit }')
+if [ -n "$there" ] && (at=$there; e endpoint health) >/dev/null 2>&1; then say works; fi
 """
 
 _HEALTHY = r"""
@@ -125,6 +136,8 @@ class Survey:
     peer: str = ""
     """Where the others reach it, as they have it."""
     healthy: bool = False
+    works: bool = False
+    """The member that was asked about answers, from where the others have it."""
 
     def status(self, cluster: str) -> Status:
         """See `Status`; of the etcd of this cluster."""
@@ -145,12 +158,17 @@ def question(place: Place) -> str:
     """Read-only sh that prints what the host tells of its own member. 1: it may not look."""
     others = [client_url(address) for name, address in place.members.items() if name != place.name]
     endpoints = words(["https://127.0.0.1:2379", *others])
-    return place.head() + _SURVEY + _LISTED.replace("ENDPOINTS", endpoints) + 'printf %s "$t"\n'
+    return place.head() + _SURVEY + _LISTED.replace("ENDPOINTS", endpoints) + _SAY
+
+
+def question_about(place: Place) -> str:
+    """Read-only sh that prints what a host tells, and whether etcd has a member of this name and it works."""
+    return question(place).removesuffix(_SAY) + _WORKS + _SAY
 
 
 def peer_question(place: Place, name: str) -> Fragment:
     """Asked of another member by one that joins or leaves."""
-    script = place.head(name) + _SURVEY + _HEALTHY + 'printf %s "$t"\n'
+    script = place.head(name) + _SURVEY + _HEALTHY + _SAY
     return Fragment(f'a=$(\n{script}\n)\nemit "$?" "$a"\n', timeout=40.0)
 
 
@@ -179,4 +197,5 @@ def read(text: str) -> Survey:
         listed=said.get("listed", ""),
         peer=said.get("peer", ""),
         healthy="healthy" in said,
+        works="works" in said,
     )
