@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from kubexms.executor.events import StepResult, StepStatus
 from kubexms.executor.outcome import Scrubber, raise_for_failure
 from kubexms.executor.peers import Peers
 from kubexms.executor.recording import Recorder
-from kubexms.executor.releasing import let_go
+from kubexms.executor.releasing import let_go, releasing
 from kubexms.executor.wanted import loses_more, request_for, wanted, worse
 from kubexms.plan.compare import compare
 from kubexms.plan.questions import Seen, read_single
@@ -89,7 +90,12 @@ class StepApplier:
                     attempt.seen = None
                     continue
                 status = StepStatus.IGNORED if planned.instance.step.ignore_errors else StepStatus.FAILED
-                return self._recorder.fail(attempt, error, status, time.monotonic() - began)
+                result = self._recorder.fail(attempt, error, status, time.monotonic() - began)
+                if attempt.intended and not self._recorder.keeps(attempt) and planned.entry is None:
+                    with contextlib.suppress(KubexmsError):  # the failure is what counts
+                        release = releasing(planned.change.address, attempt.rendered.object_id, self._lineage)
+                        host.connection.act(release)
+                return result
 
     # one try ------------------------------------------------------------------------------
     def _try(self, attempt: Attempt) -> bool:
@@ -152,7 +158,10 @@ class StepApplier:
                     detail="Plan again and look at what would happen.",
                 )
             self._recorder.intend(attempt, attempt.seen.observation)
-            outcome = self._perform(context, rendered, attempt.request)
+            try:
+                outcome = self._perform(context, rendered, attempt.request)
+            finally:
+                attempt.outcome = context.acted or attempt.outcome
             attempt.outcome = outcome
             if outcome.owner is not None:
                 raise StepError(
@@ -219,7 +228,10 @@ class StepApplier:
         prior = entry.prior or Observation.absent()
         for _ in range(3):
             self._recorder.intend(attempt, attempt.last_seen.observation)
-            outcome = rendered.executor.run_undo(context, rendered.spec, prior)
+            try:
+                outcome = rendered.executor.run_undo(context, rendered.spec, prior)
+            finally:
+                attempt.outcome = context.acted or attempt.outcome
             attempt.outcome = outcome
             if outcome.acted:
                 attempt.host.acted = True

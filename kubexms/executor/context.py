@@ -58,6 +58,8 @@ class ExchangeContext:
         self._peers = peers
         self.guard_refused = False
         self.before: Seen | None = None
+        self.acted: Outcome | None = None
+        """The last exchange that did something, also where what came after it raised."""
 
     @property
     def connection(self) -> Connection:
@@ -82,6 +84,7 @@ class ExchangeContext:
         self.before = read_single(self._rendered, outcome.before) if outcome.before else None
         if outcome.acted:
             self._expect = None
+            self.acted = outcome
         else:
             self.guard_refused = True
         return outcome

@@ -178,17 +178,17 @@ class Recorder:
             entry = applied_entry(entry, prior=attempt.prior, outputs=kept)
         return reverted_entry(entry, previous) if self._reverting else entry
 
+    def keeps(self, attempt: Attempt) -> bool:
+        """Whether a step that failed has an entry: it acted, and what it did can be seen."""
+        observed = attempt.rendered.executor.runs(attempt.rendered.spec) == "observed"
+        return attempt.acted and observed and not removes(attempt.planned)
+
     def _tainted(self, attempt: Attempt) -> StepState | None:
         """The entry of a step that acted and failed: its prior is kept, everything else is to be looked at.
 
         Steps that nothing can be seen of have no entry until they succeed: they run again.
         """
-        acted = attempt.acted
-        if (
-            not acted
-            or removes(attempt.planned)
-            or attempt.rendered.executor.runs(attempt.rendered.spec) != "observed"
-        ):
+        if not self.keeps(attempt):
             return None
         seen = attempt.after or attempt.seen
         assert seen is not None

@@ -24,14 +24,8 @@ def check(
         found += _foreign(work, planned, lineage)
         found += _undecided(planned)
         found += _noted(work, planned)
-    if change.action in (ActionKind.DELETE, ActionKind.REPLACE) and planned.instance.step.prevent_destroy:
-        found.append(
-            _error(
-                f"{change.address} has preventDestroy, and the plan would {change.action.value} it",
-                "Remove preventDestroy from the step if it may go.",
-                change.address,
-            )
-        )
+    if planned.instance.step.prevent_destroy:
+        found += kept(planned)
     allowed = any(Address.parse(change.address).matches(pattern) for pattern in allow_destroy)
     if change.disruption is Disruption.DATA_LOSS and not allowed:
         found.append(
@@ -42,6 +36,20 @@ def check(
             )
         )
     return found
+
+
+def kept(planned: PlannedStep) -> list[PlanDiagnostic]:
+    """The problem of a step that is to stay (`preventDestroy`), and that the plan would take away."""
+    change = planned.change
+    if change.action not in (ActionKind.DELETE, ActionKind.REPLACE):
+        return []
+    return [
+        _error(
+            f"{change.address} has preventDestroy, and the plan would {change.action.value} it",
+            "Remove preventDestroy from the step if it may go.",
+            change.address,
+        )
+    ]
 
 
 def _verdict(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:

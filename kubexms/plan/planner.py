@@ -11,7 +11,7 @@ from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder
-from kubexms.plan.checks import check, never_known, reviewed
+from kubexms.plan.checks import check, kept, never_known, reviewed
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.deciding import Decider
 from kubexms.plan.expand import Expander, Placement
@@ -140,12 +140,26 @@ class Planner:
             self._decide_all(planned)
             planned.diagnostics += never_known(works)
             planned.diagnostics += at_odds(works)
+        protected = self._protected()
         for work in works.values():
             if work.usable:
                 for step in removals(work, self._recorded, self._conceal, destroy=self._destroy):
                     work.steps[step.change.address] = step
+                    place = step.instance.address
+                    if (place.module, place.task, place.step) in protected:
+                        planned.diagnostics += kept(step)
         planned.diagnostics += reviewed(works)
         return planned
+
+    def _protected(self) -> set[tuple[str, str, str]]:
+        """Steps of the documents that are not to be taken away, whatever the reason."""
+        return {
+            (module.name, task.name, step.name)
+            for module in self._project.pipeline.modules
+            for task in module.tasks
+            for step in task.steps
+            if step.prevent_destroy
+        }
 
     # hosts --------------------------------------------------------------------------------
     def _works(self) -> dict[str, HostWork]:
