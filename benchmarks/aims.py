@@ -37,9 +37,9 @@ def judged(measured: Measured) -> Iterator[Judged]:
     for name, theirs, ours, aim in TIMES:
         slow, quick = measured.figures.get(theirs), measured.figures.get(ours)
         if slow is not None and quick is not None:
-            found = slow.wall / quick.wall
+            times = slow.wall / quick.wall
             more = "more than " if slow.stopped else ""
-            yield (f"{name} : kubexms", f"at least {aim}", f"{more}{found:.1f}", found >= aim)
+            yield (f"{name} : kubexms", f"at least {aim}", f"{more}{times:.1f}", times >= aim)
     yield from _controller(measured.values)
     found = measured.values.get("start")
     if found is not None:
