@@ -19,6 +19,7 @@ from kubexms.builder.networkchecks import network_problems
 from kubexms.builder.pinned import pinned_problems
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.protectionchecks import protection_problems
 from kubexms.builder.several import members, sharing_problems
 from kubexms.builder.topology import Topology, endpoint_of
 from kubexms.builder.versions import NEWEST, OLDEST, Version
@@ -47,6 +48,7 @@ def checked(building: Building) -> ClusterPlan | None:
     problems.extend(lifetime_problems(building, spec, version))
     problems.extend(_nodes(building, spec, topology))
     problems.extend(_snapshot(building, spec))
+    problems.extend(protection_problems(building, spec))
     artifacts = read_artifacts(building, spec, version)
     endpoint = endpoint_of(spec, topology)
     if problems.count > before or endpoint is None:

@@ -16,6 +16,7 @@ from kubexms.builder.members import control_plane_tasks, network_tasks, worker_t
 from kubexms.builder.objects import addon_tasks, network_objects, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
+from kubexms.builder.protection import secret_variables
 from kubexms.builder.runtime import runtime_tasks
 from kubexms.builder.several import narrowed
 from kubexms.builder.snapshots import backup_tasks, client_tasks, last_tasks, restore_tasks
@@ -58,7 +59,9 @@ def build_cluster(building: Building) -> PipelineSpec:
     if plan is None:
         return PipelineSpec()
     made = modules(plan)
-    return PipelineSpec(modules=made if len(building.siblings) == 1 else narrowed(made, plan.topology.hosts))
+    if len(building.siblings) > 1:
+        made = narrowed(made, plan.topology.hosts)
+    return PipelineSpec(variables=secret_variables(plan), modules=made)
 
 
 def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubexms.builder.certificates import validity_periods
+from kubexms.builder.protection import api_server_flags, api_server_volumes
 from kubexms.builder.steps import NODE_ADDRESS, NODE_NAME
 from kubexms.builder.topology import API_PORT, Endpoint
 from kubexms.builder.versions import Version
@@ -106,7 +107,7 @@ def _cluster(
             "serviceSubnet": spec.network.service_cidr,
             "dnsDomain": spec.network.dns_domain,
         },
-        "apiServer": {"certSANs": sans, **_arguments(kubernetes.api_server.extra_args, version)},
+        "apiServer": _api_server(spec, version, sans),
         "controllerManager": _arguments(manager, version),
         "scheduler": _arguments(kubernetes.scheduler.extra_args, version),
         "etcd": _etcd(spec, version, etcd),
@@ -133,6 +134,14 @@ def _etcd(spec: ClusterSpec, version: Version, etcd: ExternalEtcd | None) -> dic
             "keyFile": f"{etcd.client}.key",
         }
     }
+
+
+def _api_server(spec: ClusterSpec, version: Version, sans: list[str]) -> dict[str, Any]:
+    arguments = {**api_server_flags(spec), **spec.kubernetes.api_server.extra_args}
+    server: dict[str, Any] = {"certSANs": sans, **_arguments(arguments, version)}
+    if volumes := api_server_volumes(spec):
+        server["extraVolumes"] = volumes
+    return server
 
 
 def _registration(spec: ClusterSpec, version: Version, control_plane: bool) -> dict[str, Any]:

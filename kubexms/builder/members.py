@@ -7,6 +7,7 @@ from kubexms.builder.configuration import config
 from kubexms.builder.kubeadm import join_configuration, skipped_phases
 from kubexms.builder.kubevip import kubevip_pod, kubevip_step
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.protection import protection_sources, protection_tasks
 from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
 from kubexms.config.yaml.writer import dump_yaml
@@ -35,7 +36,8 @@ _BINDING: dict[str, Json] = {
 
 def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The members that serve the API; the module goes through them one at a time."""
-    manifests = step("manifests", "controlPlaneManifest", config=config(plan))
+    sources = protection_sources(plan.spec)
+    manifests = step("manifests", "controlPlaneManifest", config=config(plan), restart_on=sources or None)
     # those that are new come in before anybody goes by them; what is no longer wanted goes when nobody does
     names = step("names", "apiServerNames", config=config(plan))
     days = plan.spec.certificates.renew_before_days
@@ -45,6 +47,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tools = [step("openssl", "package", packages=["openssl"])] if makes else []
     tasks = [
         *_lost(plan),
+        *protection_tasks(plan),
         task("member", [CONTROL_PLANE], [*tools, _member(plan, CONTROL_PLANE), _running()]),
         task("components", [CONTROL_PLANE], [*kubevip_step(plan), manifests, names, certificates]),
     ]

@@ -13,6 +13,7 @@ from kubexms.builder.fixed import fixed_on_control_planes
 from kubexms.builder.floating import virtual_ip_checks
 from kubexms.builder.kubevip import MANIFEST
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.protectionchecks import protection_checks
 from kubexms.builder.rotation import balancer_stays, endpoint_leads_here, kubevip_stays
 from kubexms.builder.snapshots import schedule_checks
 from kubexms.builder.steps import ADDRESS, ADDRESS_EXPRESSION, Template, step, task
@@ -168,6 +169,7 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
         )
     if settings.control_plane_memory_mb:
         steps.append(_memory("memory", settings.control_plane_memory_mb, "a control plane"))
+    steps += protection_checks(plan)
     ports = CONTROL_PLANE_PORTS if plan.spec.etcd.external else CONTROL_PLANE_PORTS | ETCD_PORTS
     if plan.binary:
         return [*steps, *fixed_in_units(plan), *fixed_on_nodes(plan), _ports("port", ports)]

@@ -79,6 +79,10 @@ FORMS: Mapping[str, str] = {
     ),
     r"^[a-z][a-z/-]*$": "a phase of kubeadm, for example 'addon/kube-proxy'",
     r"^[a-z][a-z0-9-]*$": "the name of a flag without dashes before it, for example 'audit-log-path'",
+    r"^(/[A-Za-z0-9][A-Za-z0-9_.-]*){3,}$": (
+        "a file at least two directories below the root, of letters, digits, '_', '-' and '.'"
+    ),
+    r"^[a-z][a-z0-9]*(\.[a-z0-9.-]+)?$": "a resource as the API names it, for example 'secrets'",
     r"^[a-z][a-z0-9_.-]{0,14}$": "the name of a network interface: at most 15 characters",
     r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$": (
         "a value of a label: at most 63 letters, digits, '_', '-' and '.', "

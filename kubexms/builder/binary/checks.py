@@ -17,10 +17,10 @@ _KNOWN: Mapping[tuple[str, ...], frozenset[str]] = {
     ("kubernetes",): frozenset(
         {
             "version", "type", "source", "image_repository", "schedulable_control_planes",
-            "api_server", "controller_manager", "scheduler", "kubelet",
+            "api_server", "controller_manager", "scheduler", "kubelet", "encryption_at_rest",
         }
     ),
-    ("kubernetes", "api_server"): frozenset({"extra_args", "cert_sans"}),
+    ("kubernetes", "api_server"): frozenset({"extra_args", "cert_sans", "audit"}),
     ("kubernetes", "controller_manager"): frozenset({"extra_args"}),
     ("kubernetes", "scheduler"): frozenset({"extra_args"}),
     ("etcd",): frozenset({"extra_args"}),

@@ -14,6 +14,7 @@ from kubexms.builder.binary.credentials import DIRECTORY, HERE, kubeconfig
 from kubexms.builder.binary.nodes import member_steps
 from kubexms.builder.binary.units import running, unit
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.protection import api_server_flags, protection_sources, protection_tasks
 from kubexms.builder.steps import NODE_ADDRESS, step, task
 from kubexms.builder.topology import API_PORT
 from kubexms.config.yaml.writer import dump_yaml
@@ -55,6 +56,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     ]
     access = step("kubelets", "manifest", run_once=True, manifest=dump_yaml(_TO_KUBELETS))
     return [
+        *protection_tasks(plan),
         task("credentials", [CONTROL_PLANE], credentials),
         task("apiserver", [CONTROL_PLANE], _api_server(plan)),
         task("controller-manager", [CONTROL_PLANE], _controllers(plan)),
@@ -110,6 +112,7 @@ def _api_server(plan: ClusterPlan) -> list[StepSpec]:
         "service-account-signing-key-file": f"{SERVICE_ACCOUNTS}.key",
         "service-cluster-ip-range": network.service_cidr,
         **_without_insecure_port(plan, "insecure-port"),
+        **api_server_flags(plan.spec),
         **plan.spec.kubernetes.api_server.extra_args,
     }
     service = {"Type": "notify", "ExecStartPost": READY, "TimeoutStartSec": "300"}
@@ -118,7 +121,8 @@ def _api_server(plan: ClusterPlan) -> list[StepSpec]:
         version=str(plan.version), after="network-online.target etcd.service", service=service,
     )  # fmt: skip
     used = ("apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "front-proxy-client")
-    return running("kube-apiserver", content, ["unit", *(f"credentials/{name}" for name in used)])
+    sources = ["unit", *(f"credentials/{name}" for name in used), *protection_sources(plan.spec)]
+    return running("kube-apiserver", content, sources)
 
 
 def _controllers(plan: ClusterPlan) -> list[StepSpec]:

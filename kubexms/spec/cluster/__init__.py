@@ -16,6 +16,7 @@ from kubexms.spec.cluster.kubernetes import (
 )
 from kubexms.spec.cluster.network import EndpointSpec, NetworkSpec, VirtualIPSpec
 from kubexms.spec.cluster.nodes import NodeSettings, OperatingSystemSpec, PreflightSpec, Taint
+from kubexms.spec.cluster.protection import AuditSpec, EncryptionKeySpec, EncryptionSpec
 from kubexms.spec.cluster.roles import CONTROL_PLANE, ETCD, LOAD_BALANCER, NODE_ADDRESS, ROLES, WORKER
 from kubexms.spec.cluster.runtime import ContainerRuntimeSpec, RegistrySpec
 from kubexms.spec.cluster.values import Arguments, LabelKey, LabelValue, Source
@@ -30,11 +31,14 @@ __all__ = [
     "AddonSpec",
     "ApiServerSpec",
     "Arguments",
+    "AuditSpec",
     "CertificatesSpec",
     "ClusterSpec",
     "ComponentSpec",
     "ContainerRuntimeSpec",
     "DnsSpec",
+    "EncryptionKeySpec",
+    "EncryptionSpec",
     "EndpointSpec",
     "EtcdSpec",
     "KubeProxySpec",

@@ -70,7 +70,7 @@ class EtcdSpec(FrozenModel):
     as a systemd unit with programs from the artifacts, and are no nodes. Cannot change later."""
     extra_args: Arguments = Field(default_factory=dict)
     """Flags without their dashes: `{heartbeat-interval: "500", election-timeout: "5000"}` for slow disks. A
-    stacked member takes them in when it joins; hosts of its own do so one after the other."""
+    change restarts the members, one at a time."""
     backup: EtcdBackupSpec | None = None
     """Snapshots at set times. Default: none."""
     restore: EtcdRestoreSpec | None = None

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from kubexms.spec.base import FrozenModel
+from kubexms.spec.cluster.protection import AuditSpec, EncryptionSpec
 from kubexms.spec.cluster.values import Arguments, ServedName, Source
 
 
@@ -23,6 +24,8 @@ class ApiServerSpec(ComponentSpec):
     cert_sans: tuple[ServedName, ...] = Field(default=(), alias="certSANs")
     """Further names and addresses that its certificate is valid for. The endpoint's are in it anyway, and on
     each control plane its own. A change has the certificate made anew."""
+    audit: AuditSpec | None = None
+    """Write down requests. Default: no."""
 
 
 class KubeletSpec(FrozenModel):
@@ -57,6 +60,8 @@ class KubernetesSpec(FrozenModel):
     controller_manager: ComponentSpec = ComponentSpec()
     scheduler: ComponentSpec = ComponentSpec()
     kubelet: KubeletSpec = KubeletSpec()
+    encryption_at_rest: EncryptionSpec | None = None
+    """Encrypt what the API server stores in etcd. Default: no."""
 
     @property
     def number(self) -> str:

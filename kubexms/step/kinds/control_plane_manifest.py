@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-from pydantic import JsonValue, model_validator
+from pydantic import JsonValue, PrivateAttr, model_validator
 
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
-from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
-from kubexms.step.kinds._kubeadm.documents import holds
+from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, Source, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.documents import documents, holds, node_name
+from kubexms.step.kinds._kubeadm.etcd import CHANGE
+from kubexms.step.kinds._kubeadm.rendering import TOOLS
 from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
+from kubexms.step.kinds._kubeadm.staticpods import ASK, ETCD, OF_ETCD, PHASES, SERVERS, SINCE, START
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
 NO_CLUSTER = 3
-COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+COMPONENTS = (ETCD, *SERVERS)
+"""In the order in which they are started anew."""
 
 
 class ControlPlaneManifestSpec(StepArgs):
-    """API server, controller manager and scheduler of a control plane run as its configuration says.
+    """API server, controller manager, scheduler and etcd of a control plane run as its configuration says.
 
     What their manifests are to be comes from kubeadm on the host itself, which writes them into a private
     mount; so a flag that somebody added, and one that the configuration has changed, are shown line by
     line. Putting it right restarts what differs, waits until the API server is ready, and uploads the
     configuration for those who join later. One control plane at a time does so.
+
+    etcd is restarted only while all its other members work, and with flags that it does not run with it gets
+    those of before back. The members that its manifest names (`--initial-cluster`) stay as they are: they
+    count when a member is made. Where the configuration has etcd elsewhere, this is not about it.
     """
 
     config: str
     """kubeadm's configuration, as in `kubeadmNode`: InitConfiguration and ClusterConfiguration."""
+    restart_on: tuple[str, ...] = ()
+    """Steps of this module (`step` or `task/step`) whose change restarts the API server: files that it reads
+    when it starts."""
+
+    _watched: tuple[Source, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _configured(self) -> Self:
@@ -44,7 +57,7 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
     kind: ClassVar[str] = "controlPlaneManifest"
     spec: ClassVar[type[StepArgs]] = ControlPlaneManifestSpec
     identity: ClassVar[tuple[str, ...]] = ()
-    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": (*COMPONENTS, "content")}
+    feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": (*COMPONENTS, "content"), "restart_on": ()}
     can_undo: ClassVar[bool] = False
     example: ClassVar[str] = """\
 - name: static-pods
@@ -57,7 +70,8 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
 """
 
     def ask(self, spec: ControlPlaneManifestSpec) -> str:
-        return f"{PATHS}config={quote(spec.config)}\n{_ASK}"
+        names = f"names={quote(' '.join(_components(spec)))}\ndata={quote(_directory(spec))}\n"
+        return f"{PATHS}config={quote(spec.config)}\n{names}{_CLUSTER}{TOOLS}{_since(spec)}{ASK}"
 
     def observe(self, spec: ControlPlaneManifestSpec, record: Record) -> Observation:
         """Absent before the host is a control plane."""
@@ -68,8 +82,13 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
             return Observation.unknown(text.strip() or "kubeadm does not say what is to be")
         attributes: dict[str, JsonValue] = {}
         before, after = list[str](), list[str]()
+        later, process = list[JsonValue](), ""
         for line in text.splitlines():
-            if line.startswith("= "):
+            if line.startswith("process "):
+                process = line.removeprefix("process ")
+            elif line.startswith("later "):
+                later.append(line.removeprefix("later "))
+            elif line.startswith("= "):
                 name, _, state = line[2:].partition(" ")
                 attributes[name] = state
                 if state != "as specified":
@@ -82,20 +101,33 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
         extra: dict[str, JsonValue] = {}
         if before:
             extra = {"content": "\n".join(before) + "\n", "wanted": "\n".join(after) + "\n"}
+        if spec._watched:
+            extra |= {"process": process, "changed": later}
         return Observation.present(attributes, extra)
 
     def desired(self, spec: ControlPlaneManifestSpec) -> Attributes | None:
-        return dict.fromkeys(COMPONENTS, "as specified")
+        return dict.fromkeys(_components(spec), "as specified")
 
     def disruption(self, spec: ControlPlaneManifestSpec, request: ChangeRequest) -> Disruption:
         running = request.before.presence is Presence.PRESENT
-        return Disruption.RESTART if running and request.changed else Disruption.NONE
+        restarts = request.changed or request.triggered_by
+        return Disruption.RESTART if running and restarts else Disruption.NONE
 
     def action(self, spec: ControlPlaneManifestSpec, request: ChangeRequest) -> Action:
-        wrong = [name for name in COMPONENTS if name in request.changed] or list(COMPONENTS)
-        script = f"{PATHS}{ADMIN}{PID}{_ACT}"
+        names = _components(spec)
+        wrong = [name for name in names if name in request.changed]
+        if not wrong and not request.triggered_by:
+            wrong = list(names)
+        script = f"{PATHS}{ADMIN}{PID}{START}"
+        if ETCD in wrong:
+            own = f"own={quote(node_name(spec.config) or '')}\ndata={quote(_directory(spec))}\n"
+            own += '[ -n "$own" ] || own=$(hostname)\n'
+            script += f"{own}{OF_ETCD}{CHANGE}change_etcd\n"
         for name in wrong:
-            script += f"component {name} {_PHASES[name]}\n"
+            if name in PHASES:
+                script += f"component {name} {PHASES[name]}\n"
+        if request.triggered_by and "kube-apiserver" not in wrong:
+            script += "again kube-apiserver\n"
         payload = Payload(data=spec.config.encode())
         return Action(script + _END, {"config": payload}, timeout=900.0)
 
@@ -104,6 +136,54 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
         with context.alone("control plane"):
             return context.exchange(self.action(spec, request))
 
+    # watching -----------------------------------------------------------------------------
+    def watches(self, spec: ControlPlaneManifestSpec) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spec.restart_on))
+
+    def bind(self, spec: ControlPlaneManifestSpec, sources: Sequence[Source]) -> ControlPlaneManifestSpec:
+        """A copy that knows the paths; they are no field, so no document can set them."""
+        bound = spec.model_copy()
+        bound._watched = tuple(sources)
+        return bound
+
+    def stale(
+        self,
+        spec: ControlPlaneManifestSpec,
+        observation: Observation,
+        recorded: JsonValue,
+        digests: Mapping[str, str],
+    ) -> tuple[str, ...]:
+        """What changed since the API server that runs now began; as for a `service`.
+
+        The same process as recorded: digests tell. Another one: change times against its start.
+        """
+        process, changed = observation.extra.get("process"), observation.extra.get("changed")
+        if not process:
+            return ()  # it does not run: when it starts, it reads them
+        later = set(changed) if isinstance(changed, list) else set()
+        taken: Mapping[str, JsonValue] = {}
+        if isinstance(recorded, dict) and recorded.get("process") == process:
+            known = recorded.get("digests")
+            taken = known if isinstance(known, dict) else {}
+        return tuple(
+            name
+            for name in self.watches(spec)
+            if (name in digests and digests[name] != taken[name] if name in taken else name in later)
+        )
+
+    def remember(
+        self, spec: ControlPlaneManifestSpec, observation: Observation, digests: Mapping[str, str]
+    ) -> JsonValue:
+        """The process, and the sources as it took them in."""
+        if not spec.restart_on:
+            return None
+        watched = {name: digests[name] for name in self.watches(spec) if name in digests}
+        return {
+            "process": observation.extra.get("process", ""),
+            "digests": dict[str, JsonValue](watched),
+        }
+
+    # naming -------------------------------------------------------------------------------
     def summary(self, spec: ControlPlaneManifestSpec) -> str:
         return "static pods"
 
@@ -112,59 +192,29 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
         return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
 
 
-_PHASES = {
-    "kube-apiserver": "apiserver",
-    "kube-controller-manager": "controller-manager",
-    "kube-scheduler": "scheduler",
-}
+def _since(spec: ControlPlaneManifestSpec) -> str:
+    """Sh that tells which process serves, and which sources have changed after its start."""
+    lines = [f"later {quote(source.name)} {quote(path)}" for source in spec._watched for path in source.paths]
+    return PID + SINCE + "\n".join([*lines, ""]) if lines else ""
 
-_ASK = r"""
-[ -r /etc/kubernetes/admin.conf ] || exit 3
-for tool in kubeadm unshare; do
-  command -v "$tool" >/dev/null || { echo "$tool is not installed on this host"; exit 1; }
-done
-a= s= c=
-for n in NAMES; do
-  f=/etc/kubernetes/manifests/$n.yaml
-  [ -e "$f" ] || continue
-  case $n in *apiserver) a=$(cat "$f") ;; *scheduler) s=$(cat "$f") ;; *) c=$(cat "$f") ;; esac
-done
-export a s c
-# in a mount of its own nothing of what kubeadm writes reaches the host
-printf %s "$config" | unshare -m sh -c '
-  mount --make-rprivate / && mount -t tmpfs -o mode=0700 none /etc/kubernetes/manifests || exit 1
-  said=$(kubeadm init phase control-plane all --config /dev/stdin 2>&1) || {
-    printf "%s\n" "$said" | tail -n 1
-    exit 1
-  }
-  for n in NAMES; do
-    case $n in *apiserver) was=$a ;; *scheduler) was=$s ;; *) was=$c ;; esac
-    is=$(cat "/etc/kubernetes/manifests/$n.yaml") || exit 1
-    if [ "$was" = "$is" ]; then
-      echo "= $n as specified"
-      continue
-    fi
-    if [ -n "$was" ]; then echo "= $n differs"; else echo "= $n missing"; fi
-    [ -z "$was" ] || printf "%s\n" "$was" | sed "s/^/-/"
-    printf "%s\n" "$is" | sed "s/^/+/"
-  done
-'
-""".replace("NAMES", " ".join(COMPONENTS))
 
-_ACT = r"""
-# component NAME PHASE: its manifest anew; the kubelet then starts it anew, unless only the text differed
-component() {
-  was=$(pid "$1")
-  payload config | kubeadm init phase control-plane "$2" --config /dev/stdin
-  n=0
-  until now=$(pid "$1"); [ -n "$now" ] && [ "$now" != "$was" ]; do
-    n=$((n + 1))
-    if [ "$n" -gt 45 ] && [ -n "$now" ]; then break; fi
-    [ "$n" -lt 180 ] || { echo "the kubelet has not started $1 within 180 s" >&2; exit 1; }
-    sleep 1
-  done
-}
-"""
+def _components(spec: ControlPlaneManifestSpec) -> tuple[str, ...]:
+    return SERVERS if "external" in _etcd(spec) else COMPONENTS
+
+
+def _directory(spec: ControlPlaneManifestSpec) -> str:
+    local = _etcd(spec).get("local")
+    given = local.get("dataDir") if isinstance(local, dict) else None
+    return given if isinstance(given, str) and given.startswith("/") else "/var/lib/etcd"
+
+
+def _etcd(spec: ControlPlaneManifestSpec) -> dict[str, Any]:
+    found = documents(spec.config)
+    etcd = next(one.get("etcd") for one in found if one["kind"] == "ClusterConfiguration")
+    return etcd if isinstance(etcd, dict) else {}
+
+
+_CLUSTER = "[ -r /etc/kubernetes/admin.conf ] || exit 3\n"
 
 _END = (
     API_READY

@@ -64,7 +64,7 @@ def test_it_would_make_a_cluster_of_it(host: Host) -> None:
     names = next(line for line in done.stdout.splitlines() if "apiserver serving cert" in line)
     for name in ("k8s.example.com", "api.example.com", "10.0.0.31", host.name, host.address):
         assert name in names
-    for told in ("--audit-log-maxage=30", "--node-cidr-mask-size=25", "heartbeat-interval:", "maxPods: 60"):
+    for told in ("--audit-log-maxage=7", "--node-cidr-mask-size=25", "heartbeat-interval:", "maxPods: 60"):
         assert told in done.stdout
 
 

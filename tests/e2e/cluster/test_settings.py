@@ -14,13 +14,14 @@ from tests.e2e.testbed import Host
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 CONFIG = "/var/lib/kubelet/config.yaml"
-KUBERNETES = {"version": "1.20.2", "kubelet": {"config": {"maxPods": 60}}}
+NEW = {"version": "1.20.2", "apiServer": {"audit": {}}}
+KUBERNETES = NEW | {"kubelet": {"config": {"maxPods": 60}}}
 PROXY = TESTBED["kubeProxy"]["config"] | {"iptables": {"syncPeriod": "45s"}}
 
 
 @pytest.fixture(scope="module")
 def project(new_cluster: NewCluster) -> ClusterProject:
-    made = new_cluster({"cp1": "control-plane", "w1": "worker"})
+    made = new_cluster({"cp1": "control-plane", "w1": "worker"}, kubernetes=NEW)
     made.apply(timeout=900)
     made.await_ready("cp1", "w1")
     made.assert_empty_plan()
@@ -45,6 +46,11 @@ def capacity(project: ClusterProject) -> list[str]:
 def of_proxies(project: ClusterProject, field: str) -> set[str]:
     pods = json.loads(project.kubectl("-n kube-system get pods -l k8s-app=kube-proxy -o json"))["items"]
     return {pod["metadata"][field] for pod in pods}
+
+
+def test_a_new_cluster_writes_requests_down(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    log = hosts["cp1"].read("/var/log/kubernetes/audit/audit.log") or ""
+    assert '"requestURI":"/api/v1/namespaces/kube-system/configmaps/kubeadm-config' in log
 
 
 def test_kubelets_take_another_configuration(project: ClusterProject, hosts: dict[str, Host]) -> None:
@@ -134,3 +140,43 @@ def test_the_domain_of_services_is_fixed(project: ClusterProject) -> None:
     assert code == 1, text
     assert "made with another value of network.dnsDomain, which cannot change" in text
     project.describe(project.members, network=network)
+
+
+MANIFESTS = "/etc/kubernetes/manifests"
+
+
+def process(host: Host, name: str = "kube-apiserver") -> str:
+    return host.run(f"pgrep -xo {name}").stdout.strip()
+
+
+def test_etcd_takes_another_flag(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    before = process(hosts["cp1"], "etcd"), process(hosts["cp1"])
+    arguments = TESTBED["etcd"]["extraArgs"] | {"snapshot-count": "5000"}
+    project.describe(project.members, etcd={"extraArgs": arguments})
+    changes(project, '~ etcd    = "differs" -> "as specified"', "          +     - --snapshot-count=5000")
+    after = process(hosts["cp1"], "etcd"), process(hosts["cp1"])
+    assert "--snapshot-count=5000" in hosts["cp1"].run(f"tr '\\0' '\\n' </proc/{after[0]}/cmdline").stdout
+    assert after[0] != before[0]
+    assert "snapshot-count" in project.kubectl("-n kube-system get configmap kubeadm-config -o yaml")
+
+    hosts["cp1"].run(f"sed -i s/snapshot-count=5000/snapshot-count=6000/ {MANIFESTS}/etcd.yaml", check=True)
+    assert "demo-control-plane/components/manifests@cp1" in project.run("drift").stdout
+    changes(project, "          -     - --snapshot-count=6000")
+
+
+def test_etcd_that_does_not_start_gets_its_flags_back(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    right = project.spec["etcd"]
+    wrong = {"extraArgs": right["extraArgs"] | {"snapshot-count": "many"}}
+    project.describe(project.members, etcd=wrong)
+    done = project.run("apply", "--auto-approve", timeout=600)
+    assert done.returncode == 1, done.stdout
+    said = done.stdout + done.stderr
+    assert "etcd does not work with this configuration; the one of before is back:" in said
+    assert 'invalid value "many" for flag -snapshot-count' in said
+    assert "--snapshot-count=5000" in (hosts["cp1"].read(f"{MANIFESTS}/etcd.yaml") or "")
+    project.describe(project.members, etcd=right)
+    project.apply(timeout=600)
+    project.await_ready("cp1", "w1")
+    project.assert_empty_plan()

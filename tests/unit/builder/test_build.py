@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from kubexms.errors import ConfigError
 from kubexms.services.building import documents_of
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import Dependency, ModuleSpec, PipelineSpec, StepSpec, WaitScope
+from kubexms.spec.variable import SecretRef
 from kubexms.step.registry import default_registry
 from tests.unit.builder.clusters import cluster, golden, hosts, load, load_directory
 
@@ -23,7 +26,20 @@ REGISTRY = default_registry(plugins=False)
 
 SNAPSHOT = b"not really"
 SHA256 = hashlib.sha256(SNAPSHOT).hexdigest()
+KEY = base64.b64encode(b"0123456789abcdef" * 2).decode()
+PROTECTED: Json = {
+    "version": "1.31.4",
+    "apiServer": {"audit": {"maxAge": 7}, "extraArgs": {"audit-log-maxsize": "5"}},
+    "encryptionAtRest": {
+        "keys": [
+            {"name": "new", "valueFrom": {"file": "key"}},
+            {"name": "b-1", "valueFrom": {"env": "KEY_B"}},
+            {"name": "old", "provider": "aescbc", "valueFrom": {"command": ["pass", "show", "old"]}},
+        ]
+    },
+}
 CASES: dict[str, dict[str, Json]] = {
+    "protected": {"kubernetes": PROTECTED},
     "smallest": {},
     "alone": {"hosts": hosts(1, 0), "kubernetes": {"version": "1.29.0", "schedulableControlPlanes": True}},
     "balanced": {"hosts": hosts(3, 2, 1), "endpoint": {"host": "k8s.example.com"}},
@@ -63,6 +79,7 @@ CASES: dict[str, dict[str, Json]] = {
 
 def built(tmp_path: Path, name: str) -> LoadedProject:
     (tmp_path / "snapshot.db").write_bytes(SNAPSHOT)
+    (tmp_path / "key").write_text(KEY)
     return load(tmp_path, cluster(**CASES[name]))
 
 
@@ -80,7 +97,7 @@ def test_every_step_is_one_that_its_kind_takes(name: str, tmp_path: Path) -> Non
     assert loaded.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["balanced", "everything", "kept", "floating"])
+@pytest.mark.parametrize("name", ["balanced", "everything", "kept", "floating", "protected"])
 def test_addresses_are_public(name: str, tmp_path: Path) -> None:
     """A rename here moves everybody's state: it needs a `moved` entry, and a line in the changelog."""
     golden(f"addresses-{name}.txt", "\n".join(paths(built(tmp_path, name).pipeline)) + "\n")
@@ -235,6 +252,68 @@ def test_the_domain_is_that_of_the_tokens_unless_these_have_another_issuer(tmp_p
     [check] = checks()
     assert "issuer=https://kubernetes\\.default\\.svc\\.k8s\\.example$" in check
     assert checks(extraArgs={"service-account-issuer": "https://issuer.example"}) == []
+
+
+def test_keys_are_where_the_run_fetches_them_and_nowhere_else(tmp_path: Path) -> None:
+    loaded = built(tmp_path, "protected")
+    variables = loaded.pipeline.variables
+    assert {name: spec.value_from for name, spec in variables.items()} == {
+        "demo_encryption_new": SecretRef(file="key"),
+        "demo_encryption_b_1": SecretRef(env="KEY_B"),
+        "demo_encryption_old": SecretRef(command=("pass", "show", "old")),
+    }
+    assert KEY not in "".join(documents_of(loaded.built[0]))
+    file = the_step(loaded, "demo-control-plane", "encryption")
+    assert file.args["mode"] == "0600"
+    given = {"demo_encryption_new": "AAA\n", "demo_encryption_b_1": "BBB", "demo_encryption_old": "CCC"}
+    rendered = TemplateEngine(tmp_path).render(file.args["content"], {"vars": given})
+    [resources] = yaml.safe_load(str(rendered.value))["resources"]
+    assert resources["resources"] == ["secrets"]
+    assert resources["providers"] == [
+        {"secretbox": {"keys": [{"name": "new", "secret": "AAA"}, {"name": "b-1", "secret": "BBB"}]}},
+        {"aescbc": {"keys": [{"name": "old", "secret": "CCC"}]}},
+        {"identity": {}},
+    ]
+    # what no file holds is looked at when it has been fetched
+    checks = [step.name for step in the_module(loaded, "demo-preflight").tasks[2].steps]
+    assert [name for name in checks if name.startswith("key-")] == ["key-b-1", "key-old"]
+
+
+@pytest.mark.parametrize(("text", "fits"), [(KEY, True), (KEY[:-2], False), (KEY + KEY, False), ("", False)])
+def test_a_key_of_a_command_is_looked_at_when_it_is_there(tmp_path: Path, text: str, fits: bool) -> None:
+    check = the_step(built(tmp_path, "protected"), "demo-preflight", "key-b-1")
+    found = TemplateEngine(tmp_path).render(check.args["that"], {"vars": {"demo_encryption_b_1": text}})
+    assert found.value is fits
+
+
+def test_what_is_not_to_be_encrypted_any_more_can_be_read(tmp_path: Path) -> None:
+    keys: Json = [{"name": "one", "valueFrom": {"env": "KEY"}}]
+    encryption: Json = {"encrypt": False, "resources": ["secrets", "configmaps"], "keys": keys}
+    loaded = load(tmp_path, cluster(kubernetes={"version": "1.31.4", "encryptionAtRest": encryption}))
+    file = the_step(loaded, "demo-control-plane", "encryption").args["content"]
+    rendered = TemplateEngine(tmp_path).render(file, {"vars": {"demo_encryption_one": "AAA"}})
+    [resources] = yaml.safe_load(str(rendered.value))["resources"]
+    assert [list(provider) for provider in resources["providers"]] == [["identity"], ["secretbox"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [("providers:\n  - secretbox:\n", True), ("providers:\n  - identity: {}\n  - secretbox:\n", False)],
+)
+def test_encryption_is_not_taken_out_while_it_encrypts(tmp_path: Path, content: str, refused: bool) -> None:
+    file = tmp_path / "encryption.yaml"
+    file.write_text(content)
+    check = str(the_step(load(tmp_path, cluster()), "demo-preflight", "encryption").args["check"])
+    here = check.replace("/etc/kubexms/apiserver/encryption.yaml", str(file))
+    assert (subprocess.run(["sh", "-c", here], timeout=30, check=False).returncode != 0) is refused
+
+
+def test_the_api_server_is_restarted_for_its_files(tmp_path: Path) -> None:
+    wanted = ["files/audit-policy", "files/encryption"]
+    loaded = built(tmp_path, "protected")
+    assert the_step(loaded, "demo-control-plane", "manifests").args["restartOn"] == wanted
+    tasks = [task.name for task in the_module(loaded, "demo-control-plane").tasks]
+    assert tasks.index("files") < tasks.index("member"), "those that join have them"
 
 
 def the_module(loaded: LoadedProject, name: str) -> ModuleSpec:

@@ -27,10 +27,11 @@ SPEC: dict[str, Any] = {
     "kubernetes": {
         "imageRepository": "registry.example.com/k8s",
         "schedulableControlPlanes": True,
-        "apiServer": {"certSANs": ["api.example.com"], "extraArgs": {"v": "2", "audit-log-maxage": "30"}},
+        "apiServer": {"certSANs": ["api.example.com"], "audit": {"maxAge": 7}, "extraArgs": {"v": "2"}},
         "controllerManager": {"extraArgs": {"bind-address": "0.0.0.0"}},
         "scheduler": {"extraArgs": {"v": "4"}},
         "kubelet": {"config": {"maxPods": 60}},
+        "encryptionAtRest": {"keys": [{"name": "one", "valueFrom": {"env": "KEY"}}]},
     },
     "certificates": {"lifetimeDays": 730, "authorityDays": 7300},
     "etcd": {"extraArgs": {"heartbeat-interval": "500"}},
