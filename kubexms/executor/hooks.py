@@ -107,5 +107,5 @@ class _Ended:
 
 
 def _here(script: str, hook: HookSpec) -> _Ended:
-    result = run_local_command(["sh", "-c", script], timeout=hook.timeout)
+    result = run_local_command(["sh", "-c", script], timeout=hook.timeout, tail=True)
     return _Ended(result.status, result.stdout, result.stderr, result.timed_out)

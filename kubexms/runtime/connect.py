@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kubexms.runtime.become import Become
-from kubexms.runtime.local import CompletedResult, LocalTransport, run_local_command
+from kubexms.runtime.local import LocalTransport
+from kubexms.runtime.local_command import CompletedResult, run_local_command
 from kubexms.runtime.protocol import Connection, ReadOnlyConnection
 from kubexms.runtime.shell_connection import ShellConnection, ShellReader
 from kubexms.runtime.target import HostTarget

@@ -8,8 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import IO
 
 from kubexms.errors import Unreachable
@@ -188,51 +187,3 @@ class LocalTransport:
 
     def close(self) -> None:
         """Nothing is held between channels."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedResult:
-    """How a command of the controller ended. `status` is negative for a signal, 127 if it was not found."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-    timed_out: bool = False
-
-
-def run_local_command(
-    argv: Sequence[str],
-    *,
-    timeout: float,
-    stdin: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-    directory: str | None = None,
-) -> CompletedResult:
-    """Run one command on the controller, without a shell; never raises for how it ends.
-
-    `timeout` is in seconds; then the command's process group is killed. `environment` is added to
-    the controller's own. Thread-safe.
-    """
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
-            cwd=directory,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return CompletedResult(127, b"", str(error).encode())
-    try:
-        stdout, stderr = process.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired as expired:
-        _kill_group(process)
-        process.kill()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        return CompletedResult(124, expired.stdout or b"", expired.stderr or b"", timed_out=True)
-    return CompletedResult(process.returncode, stdout, stderr)

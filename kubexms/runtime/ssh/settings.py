@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from kubexms.runtime.local import run_local_command
+from kubexms.runtime.local_command import run_local_command
 from kubexms.runtime.ssh.config_file import Condition, Directive, read_config
 from kubexms.runtime.target import HostKeyPolicy, HostTarget
 

@@ -11,7 +11,7 @@ import pytest
 from kubexms.config.project import LoadedProject
 from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
-from kubexms.runtime.local import CompletedResult
+from kubexms.runtime.local_command import CompletedResult
 from kubexms.spec.base import Json
 from tests.unit.builder.clusters import cluster, load
 from tests.unit.config.projects import Commands, told

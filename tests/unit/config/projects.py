@@ -11,7 +11,7 @@ from kubexms.config.beforehand import HostsKnown
 from kubexms.config.commands import RunCommand
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.diagnostics import Diagnostic
-from kubexms.runtime.local import CompletedResult
+from kubexms.runtime.local_command import CompletedResult
 from kubexms.step.registry import default_registry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

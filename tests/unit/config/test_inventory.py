@@ -14,7 +14,7 @@ from kubexms.config.ranges import expand_name
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.targets import connection_target
 from kubexms.errors import ConfigError, SecretError
-from kubexms.runtime.local import CompletedResult
+from kubexms.runtime.local_command import CompletedResult
 from kubexms.runtime.target import HostKeyPolicy
 from kubexms.spec.base import Json
 from kubexms.spec.inventory import Become, ConnectionSpec, Host

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kubexms.config.project import LoadedProject
 from kubexms.errors import ConfigError
-from kubexms.runtime.local import CompletedResult
+from kubexms.runtime.local_command import CompletedResult
 from kubexms.spec.base import Json
 from kubexms.spec.variable import SecretRef
 from tests.unit.config.projects import INVENTORY, Commands, load, pipeline, write

@@ -31,3 +31,28 @@ def test_the_directory(tmp_path: Path) -> None:
         run_local_command(["pwd"], timeout=10, directory=str(tmp_path)).stdout.strip()
         == str(tmp_path).encode()
     )
+
+
+def test_a_command_that_never_stops_printing_is_ended() -> None:
+    result = run_local_command(["yes"], timeout=60)
+    assert (result.status, result.timed_out) == (125, False)
+    assert result.stderr == b"printed more than 16 MiB, and was ended\n"
+
+
+def test_of_a_flood_the_end_may_be_all_that_is_wanted() -> None:
+    result = run_local_command(
+        ["sh", "-c", "yes | head -c 40000000; echo end; exit 3"], timeout=60, tail=True
+    )
+    assert result.status == 3
+    assert result.stdout.endswith(b"y\nend\n")
+    assert len(result.stdout) < 40_000_000
+
+
+def test_both_ways_at_once() -> None:
+    data = b"x" * 5_000_000
+    result = run_local_command(["sh", "-c", "tee /dev/stderr"], timeout=60, stdin=data)
+    assert (result.status, result.stdout, result.stderr) == (0, data, data)
+
+
+def test_input_that_nobody_reads_is_no_failure() -> None:
+    assert run_local_command(["true"], timeout=60, stdin=b"x" * 5_000_000).status == 0
