@@ -1,8 +1,9 @@
 """The module `clients`: whoever reaches the API by its endpoint does so by that of the document.
 
-It runs when every control plane has a certificate for the endpoint, and so in this order: what the cluster
-says of it to those who join and to kube-proxy, the kubeconfigs of every node, and only then the names go
-that nobody needs any more.
+It runs when every control plane has a certificate for the endpoint, and so in this order: the kubeconfigs of
+every node; kube-proxy, and what the cluster tells to those who join; and only then the names go that nobody
+needs any more. Kubelets come first because who starts kube-proxy anew must be reached: so it goes on where
+nothing answers at the former endpoint any more.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from kubexms.spec.pipeline import Dependency, StepSpec, Strategy, TaskSpec, Wait
 KUBELET_BESIDE = (1, 31)
 """From here on kubeadm may have a control plane's kubelet go by the API server beside it."""
 
-_EVERYBODY = Strategy(require_all=True)
-
 
 def clients_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """Each waits for the one before on all hosts."""
@@ -31,37 +30,28 @@ def clients_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         retire=True,
         clients=[host.name for host in plan.topology.nodes],
     )
-    tasks = [
-        task("published", [CONTROL_PLANE], [published], strategy=_EVERYBODY),
-        task(
-            "planes",
-            [CONTROL_PLANE],
-            [_node(plan, plane=True)],
-            after=[_all("published")],
-            strategy=Strategy(max_parallel=1, require_all=True),
-        ),
-    ]
+    one = Strategy(max_parallel=1, require_all=True)
+    # a kubelet that has just started may call its node not ready: its pods leave their Services. One that
+    # could not join holds nobody up; whether it still needs a name is asked before that goes.
+    some = Strategy(max_parallel="25%", max_failures=len(plan.topology.workers))
+    tasks = [task("planes", [CONTROL_PLANE], [_node(plan, plane=True)], strategy=one)]
     if plan.topology.workers:
-        tasks.append(
-            task(
-                "workers",
-                [WORKER],
-                [_node(plan, plane=False)],
-                after=[_all("planes")],
-                # a kubelet that has just started may call its node not ready: its pods leave their Services
-                strategy=Strategy(max_parallel="25%", require_all=True),
-            )
-        )
-    tasks.append(
-        task(
-            "retired",
-            [CONTROL_PLANE],
-            [names],
-            after=[_all(tasks[-1].name)],
-            strategy=Strategy(max_parallel=1),
-        )
-    )
+        nodes = _node(plan, plane=False)
+        tasks.append(task("workers", [WORKER], [nodes], after=[_all("planes")], strategy=some))
+    everybody = Strategy(require_all=True)
+    after = [_all(tasks[-1].name)]
+    tasks.append(task("published", [CONTROL_PLANE], [published], after=after, strategy=everybody))
+    retiring = Strategy(max_parallel=1)
+    tasks.append(task("retired", [CONTROL_PLANE], [names], after=[_all("published")], strategy=retiring))
     return tasks
+
+
+def own_endpoint(plan: ClusterPlan) -> list[Dependency]:
+    """For what a node does through its kubeconfig: its own one leads to the API by then."""
+    tasks = ["planes", *(["workers"] if plan.topology.workers else [])]
+    if plan.binary:
+        return []
+    return [Dependency(task=f"{plan.module('clients')}/{name}", scope=WaitScope.HOST) for name in tasks]
 
 
 def _all(name: str) -> Dependency:

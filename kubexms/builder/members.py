@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubexms.builder.certificates import authorities_made, validity_periods
+from kubexms.builder.clients import own_endpoint
 from kubexms.builder.configuration import config
 from kubexms.builder.kubeadm import join_configuration, skipped_phases
 from kubexms.builder.kubevip import kubevip_pod, kubevip_step
@@ -93,11 +94,11 @@ def network_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         nodes=[host.name for host in plan.topology.nodes],
     )
     if plan.version.release < NODES_ARE_HIDDEN:
-        return [task("bridge", plan.topology.node_roles, [pods])]
+        return [task("bridge", plan.topology.node_roles, [pods], after=own_endpoint(plan))]
     access = step(
         "nodes", "manifest", run_once=True, manifest=dump_yaml(_ROLE) + "---\n" + dump_yaml(_BINDING)
     )
-    after = [Dependency(task="access", scope=WaitScope.ALL)]
+    after = [Dependency(task="access", scope=WaitScope.ALL), *own_endpoint(plan)]
     return [
         task("access", [CONTROL_PLANE], [access]),
         task("bridge", plan.topology.node_roles, [pods], after=after),

@@ -120,13 +120,13 @@ def test_a_change_that_is_cut_off_goes_on_with_the_next_apply(
     project.describe(project.members, endpoint={"host": "api.test", "port": 6443})
     with answered(project):
         with Applying(project) as applying:
-            assert applying.until("apply_complete", "demo-clients/published/endpoint@cp1"), applying.said()
+            assert applying.until("apply_complete", "demo-clients/planes/endpoint@cp1"), applying.said()
             applying.kill()
         # the name of before is still good for those who go by it
         assert "k8s.test" in (hosts["w1"].read("/etc/hosts") or "")
         assert {"k8s.test", "api.test"} <= pki.served_names(hosts["cp1"], 6443)
         with Applying(project) as applying:
-            assert applying.until("apply_start", "demo-clients/workers/endpoint@w1"), applying.said()
+            assert applying.until("apply_start", "demo-clients/published/endpoint@cp1"), applying.said()
             applying.kill()
         project.apply(timeout=600)
     reached_by(project, "api.test:6443")
@@ -168,24 +168,26 @@ def test_from_a_name_to_the_address_of_the_load_balancer(
     nothing_says(project, "api.test")
 
 
-def test_the_load_balancer_leaves_when_nobody_needs_it(
-    project: ClusterProject, hosts: Mapping[str, Host], untouched: Before, named: dict[str, list[str]]
+def test_a_load_balancer_that_is_gone_is_done_without(
+    project: ClusterProject, hosts: Mapping[str, Host]
 ) -> None:
+    address = hosts["lb1"].address
+    hosts["lb1"].crash()
+    done = project.run("state", "forget", "--host", "lb1")
+    assert done.returncode == 0, done.stdout + done.stderr
     project.consist_of(*NODES, endpoint={"host": "k8s.test"})
     with answered(project):
-        project.apply("--allow-destroy", "lb1", timeout=600)
+        project.apply(timeout=900)
     reached_by(project, "k8s.test:6443")
     project.assert_empty_plan()
-    address = hosts["lb1"].address
     nothing_says(project, address, written=f"//{address}")
-    as_before(untouched, [hosts["lb1"]], named)
 
 
 def test_what_is_destroyed_leaves_nothing(
     project: ClusterProject, hosts: Mapping[str, Host], untouched: Before, named: dict[str, list[str]]
 ) -> None:
     project.destroy(timeout=600)
-    as_before(untouched, hosts.values(), named)
+    as_before(untouched, [hosts[name] for name in NODES], named)
 
 
 def names(host: Host) -> list[str]:

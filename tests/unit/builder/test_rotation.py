@@ -51,12 +51,26 @@ def holds(pipeline: PipelineSpec, path: str, **files: Path) -> bool:
 
 def test_each_waits_for_all_before(tmp_path: Path) -> None:
     found = tasks(built(tmp_path, hosts=hosts(3, 2, 1), endpoint=NAMED), "demo-clients")
-    assert list(found) == ["published", "planes", "workers", "retired"]
+    assert list(found) == ["planes", "workers", "published", "retired"]
     for before, after in zip(list(found.values())[:-1], list(found.values())[1:], strict=True):
         [wait] = after.depends_on or ()
         assert (wait.task, wait.scope) == (before.name, WaitScope.ALL)
-        assert before.strategy.require_all
+        assert before.strategy.require_all is (before.name != "workers")
     assert found["retired"].steps[0].args["clients"] == ["cp1", "cp2", "cp3", "w1", "w2"]
+
+
+def test_a_node_has_its_endpoint_before_it_asks_for_its_routes(tmp_path: Path) -> None:
+    """Where nothing answers at the former one any more, it would ask in vain."""
+    bridge = tasks(built(tmp_path), "demo-network")["bridge"]
+    assert [(item.task, item.scope) for item in bridge.depends_on or ()] == [
+        ("demo-clients/planes", WaitScope.HOST),
+        ("demo-clients/workers", WaitScope.HOST),
+    ]
+    alone = built(
+        tmp_path, hosts=hosts(1, 0), kubernetes={"version": "1.29.0", "schedulableControlPlanes": True}
+    )
+    [planes] = tasks(alone, "demo-network")["bridge"].depends_on or ()
+    assert planes.task == "demo-clients/planes"
 
 
 def test_the_load_balancer_is_there_before_the_names(tmp_path: Path) -> None:
