@@ -12,9 +12,9 @@ from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Fragment, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepContext, StepExecutor
 from kubexms.step.kinds._kubeadm.documents import holds
-from kubexms.step.kinds._kubeadm.serving import ISSUE, LOOK, RESTART, certified, host_of, names_wanted, plain
+from kubexms.step.kinds._kubeadm.serving import ISSUE, LOOK, TAKE_IN, certified, host_of, names_wanted, plain
 from kubexms.step.kinds._pki.x509 import parse
-from kubexms.step.observation import Attributes, Observation, Presence
+from kubexms.step.observation import Attributes, Observation
 
 NO_CLUSTER = 3
 
@@ -23,8 +23,9 @@ class ApiServerNamesSpec(StepArgs):
     """The API server of a control plane is reached by the names that its configuration gives.
 
     The certificate on the disk is looked at, and the one that is served. Where a name is missing kubeadm
-    makes the certificate anew, for what it was valid before too, and the API server is restarted, on one
-    control plane at a time. If it does not become ready, the certificate before comes back.
+    makes the certificate anew, for what it was valid before too, on one control plane at a time. The API
+    server takes it in within a minute, and goes on serving meanwhile; where it does not, it is restarted. If
+    it is not ready then, the certificate before comes back.
 
     With `retire` what the configuration does not name goes instead, once nobody uses it.
     """
@@ -100,11 +101,12 @@ class ApiServerNamesExecutor(StepExecutor[ApiServerNamesSpec]):
         return {"unneeded": []} if spec.retire else {"missing": [], "unserved": []}
 
     def disruption(self, spec: ApiServerNamesSpec, request: ChangeRequest) -> Disruption:
-        return Disruption.RESTART if request.before.presence is Presence.PRESENT else Disruption.NONE
+        """The API server takes a certificate in as it runs; for one that it has not it may be restarted."""
+        return Disruption.RESTART if request.changed == {"unserved"} else Disruption.NONE
 
     def action(self, spec: ApiServerNamesSpec, request: ChangeRequest) -> Action:
         if request.changed == {"unserved"}:
-            return Action(RESTART, timeout=600.0)
+            return Action(TAKE_IN, timeout=600.0)
         kept = [] if spec.retire else _texts(request.before.attributes.get("unneeded"))
         return Action(ISSUE, {"config": Payload(data=certified(spec.config, kept))}, timeout=900.0)
 

@@ -110,8 +110,17 @@ look() {
 """
 """Sh that prints the certificate on the disk, `= served`, and what is served; 3: no control plane."""
 
-_RESTART = r"""
-restart() {
+# An API server looks at its certificate's file once a minute, and takes it in without an end to anything; its
+# end would keep clients off for a minute, as it waits for those who watch. It is ended where it does not.
+_TAKEN_IN = r"""
+taken_in() {
+  n=0
+  while [ "$n" -lt 60 ]; do
+    told=$(look 2>/dev/null) || told=
+    [ "${told%%"= served"*}" != "${told#*"= served$nl"}$nl" ] || return 0
+    n=$((n + 1))
+    sleep 2
+  done
   was=$(pid kube-apiserver)
   if [ -n "$was" ]; then kill -TERM "$was"; fi
   n=0
@@ -123,8 +132,10 @@ restart() {
     fi
     sleep 1
   done
-READY}
-""".replace("READY", API_READY)
+}
+nl='
+'
+"""
 
 _ISSUE = r"""
 p=/etc/kubernetes/pki new=NEW
@@ -138,18 +149,21 @@ sync "$new"/apiserver.* 2>/dev/null || sync
 # the key first: cut off between the two, the certificate still has the former names, and both are made anew
 mv -f "$new/apiserver.key" "$p/apiserver.key"
 mv -f "$new/apiserver.crt" "$p/apiserver.crt"
-if ! (restart); then
+if ! (taken_in
+READY); then
   for f in apiserver.key apiserver.crt; do [ ! -e "$new/$f.before" ] || mv -f "$new/$f.before" "$p/$f"; done
   was=$(pid kube-apiserver)
   if [ -n "$was" ]; then kill -TERM "$was" || :; fi
   echo 'the former certificate of the API server is in its place again' >&2
   exit 1
 fi
-""".replace("NEW", NEW)
+""".replace("NEW", NEW).replace("READY", API_READY.strip())
 
-ISSUE = PATHS + ADMIN + PID + _RESTART + _ISSUE
+_HEAD = PATHS + ADMIN + PID + LOOK + _TAKEN_IN
+
+ISSUE = _HEAD + _ISSUE
 """Sh that has kubeadm make the certificate (payload `config`), puts it in its place, and waits until the API
-server is ready with it; otherwise the one before comes back."""
+server serves it and is ready; otherwise the one before comes back."""
 
-RESTART = PATHS + ADMIN + PID + _RESTART + "restart\n"
-"""Sh that ends the API server, and waits until the kubelet has started it again and it is ready."""
+TAKE_IN = _HEAD + "taken_in\n" + API_READY
+"""Sh that waits until the API server serves what is on the disk, and ends it where it does not."""
