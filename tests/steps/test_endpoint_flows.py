@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,6 +14,7 @@ from pydantic import JsonValue
 from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Answer, Connection, Failure, Fragment, Outcome, Record, Reply
 from kubexms.step.contract import ActionKind, ChangeRequest, PeerContext
+from kubexms.step.kinds import api_server_names
 from kubexms.step.kinds.api_server_names import ApiServerNamesExecutor, ApiServerNamesSpec
 from kubexms.step.observation import Observation
 from tests.steps.context import InCompany
@@ -95,6 +98,24 @@ def test_they_stay_while_somebody_may_use_them(plane: Plane, why: str) -> None:
         retire(plane)
     assert why in (raised.value.detail or "")
     assert plane.acted == []
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_control_plane_may_go_to_itself(tmp_path: Path, shell: str) -> None:
+    def told() -> list[str]:
+        script = api_server_names._SERVERS.replace("/etc/kubernetes", str(tmp_path))
+        return subprocess.run(
+            [shell, "-c", script], capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    assert told() == []
+    (tmp_path / "kubelet.conf").write_text("    server: https://192.0.2.1:6443\n")
+    (tmp_path / "scheduler.conf").write_text("    server: https://192.0.2.11:6443\n")
+    assert told() == ["192.0.2.1:6443", "192.0.2.11:6443"]
+    (tmp_path / "manifests").mkdir()
+    annotation = "    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 192.0.2.11:6443\n"
+    (tmp_path / "manifests/kube-apiserver.yaml").write_text(annotation)
+    assert told() == ["192.0.2.1:6443"]
 
 
 def test_names_that_come_ask_nobody() -> None:
