@@ -60,7 +60,7 @@ def artifact_problems(plan: ClusterPlan) -> Iterator[Diagnostic]:
     if plan.spec.etcd.external:
         wanted += etcd.PROGRAMS
     for arch in plan.artifacts.architectures:
-        for name in wanted:
+        for name in dict.fromkeys(wanted):
             found = plan.artifacts.find(name, arch)
             if found is None:
                 tag = f"v{plan.version}" if name in TAGGED else None

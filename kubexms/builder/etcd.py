@@ -108,12 +108,15 @@ def _etcd(plan: ClusterPlan) -> dict[str, Arg]:
     }  # fmt: skip
 
 
-def fixed_etcd(plan: ClusterPlan) -> StepSpec:
+def fixed_etcd(plan: ClusterPlan, name: str) -> StepSpec:
     """Refuses control planes whose etcd is elsewhere than the document says."""
-    here = "/etc/kubernetes/manifests/etcd.yaml"
-    flag = f"grep -qse '--etcd-cafile={CA}.crt' /etc/kubernetes/manifests/kube-apiserver.yaml"
-    check = f"test ! -e {here}\n" if plan.spec.etcd.external else f"! {flag}\n"
-    return step("etcd", "assert", check=check, message=moved("etcd.type"))
+    manifests, units = "/etc/kubernetes/manifests", "/etc/systemd/system"
+    here = f"test ! -e {manifests}/etcd.yaml && test ! -e {units}/etcd.service\n"
+    there = (
+        f"grep -qse '--etcd-cafile={CA}.crt' {manifests}/kube-apiserver.yaml {units}/kube-apiserver.service"
+    )
+    check = here if plan.spec.etcd.external else f"! {there}\n"
+    return step(name, "assert", check=check, message=moved("etcd.type"))
 
 
 def _unit(plan: ClusterPlan) -> Template:

@@ -174,7 +174,13 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
     if plan.binary:
         return [*steps, *fixed_in_units(plan), *fixed_on_nodes(plan), _ports("port", ports)]
     steps += [] if plan.spec.etcd.external else schedule_checks(plan)
-    return [*steps, *fixed_on_control_planes(plan), fixed_etcd(plan), *_kubevip(plan), _ports("port", ports)]
+    return [
+        *steps,
+        *fixed_on_control_planes(plan),
+        fixed_etcd(plan, "etcd"),
+        *_kubevip(plan),
+        _ports("port", ports),
+    ]
 
 
 def _kubevip(plan: ClusterPlan) -> list[StepSpec]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from kubexms.errors import StepError
-from kubexms.step.contract import ActionKind, ChangeRequest
+from kubexms.step.contract import ActionKind, ChangeRequest, Prospect
 from kubexms.step.kinds.kubelet_node import KubeletNodeExecutor, KubeletNodeSpec
 from kubexms.step.observation import Observation
-from tests.steps.council import PLANE, READY, STEPS, WAYS, Host, has_pods_at
+from tests.steps.council import PLANE, READY, STEPS, UNREADY, WAYS, Host, has_pods_at
 
 UNITS = KubeletNodeExecutor()
 
@@ -89,3 +89,24 @@ def test_another_version_of_units_drains_before_the_kubelet() -> None:
         "w1 version=1.20.3",
     ]
     assert host.log[-2][1].script.endswith('admin uncordon "$node"\n')
+
+
+def test_the_last_control_plane_of_units_is_not_left_out_of_a_plan() -> None:
+    before = Observation.present({"status": "member", "role": "control-plane"})
+    steps = [
+        Prospect("demo/cp1", "cp1", unit_node("cp1", "control-plane", "cp1"), ActionKind.DELETE, before),
+        Prospect("demo/w1", "w1", unit_node("w1", "worker", "cp1"), ActionKind.NO_OP, before),
+    ]
+    [why] = UNITS.review(steps).values()
+    assert "without cp1 cluster prod has no control plane" in why
+    plane = unit_node("cp2", "control-plane", "cp1", "cp2")
+    stays = Prospect("demo/cp2", "cp2", plane, ActionKind.NO_OP, before)
+    assert UNITS.review([*steps, stays]) == {}
+
+
+def test_with_etcd_elsewhere_no_quorum_of_control_planes_is_needed() -> None:
+    node = unit_node("cp2", "control-plane", "cp1", "cp2", "cp3").model_copy(update={"has_etcd": False})
+    host = Host("cp2", {"cp1": READY, "cp3": UNREADY}, "member")
+    UNITS.run_undo(host, node, Observation.absent())
+    assert host.did("rm -rf /var/lib/kubelet") == ["cp2 rm -rf /var/lib/kubelet"]
+    assert host.did("/var/lib/etcd/member") == []

@@ -16,13 +16,13 @@ SERVICE_ACCOUNTS = f"{PKI}/sa"
 
 def authority_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """The module `pki`: authorities and the key of service accounts; workers get what they trust."""
-    tools = step("openssl", "package", packages=["openssl"])
+    tools, elsewhere = step("openssl", "package", packages=["openssl"]), plan.spec.etcd.external
     held = [
         tools,
         step("directory", "directory", path=PKI),
-        step("etcd-directory", "directory", path=f"{PKI}/etcd"),
+        *([] if elsewhere else [step("etcd-directory", "directory", path=f"{PKI}/etcd")]),
         _authority(plan, "ca", CA, f"{plan.name}-ca", with_key=True),
-        _authority(plan, "etcd-ca", ETCD_CA, f"{plan.name}-etcd-ca", with_key=True),
+        *([] if elsewhere else [_authority(plan, "etcd-ca", ETCD_CA, f"{plan.name}-etcd-ca", with_key=True)]),
         _authority(plan, "front-proxy-ca", FRONT_PROXY_CA, f"{plan.name}-front-proxy-ca", with_key=True),
         step("service-accounts", "keyPair", path=SERVICE_ACCOUNTS, holders=holders(plan)),
     ]
@@ -53,8 +53,10 @@ def control_plane_certificates(plan: ClusterPlan) -> list[StepSpec]:
     """What a control plane's own parts show to each other."""
     own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]
     kubelet_client = "kube-apiserver-kubelet-client"
+    etcd = _issued(plan, "apiserver-etcd-client", f"{PKI}/apiserver-etcd-client", "kube-apiserver", ETCD_CA)
     return [
-        _issued(plan, "apiserver-etcd-client", f"{PKI}/apiserver-etcd-client", "kube-apiserver", ETCD_CA),
+        # for an etcd elsewhere it is there already, made with the trust in its authority
+        *([] if plan.spec.etcd.external else [etcd]),
         _issued(plan, "apiserver", f"{PKI}/apiserver", "kube-apiserver", CA, sans=_api_names(plan, own)),
         _issued(plan, "apiserver-kubelet-client", f"{PKI}/apiserver-kubelet-client", kubelet_client, CA),
         _issued(plan, "front-proxy-client", f"{PKI}/front-proxy-client", "front-proxy", FRONT_PROXY_CA),

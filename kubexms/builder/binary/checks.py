@@ -23,7 +23,7 @@ _KNOWN: Mapping[tuple[str, ...], frozenset[str]] = {
     ("kubernetes", "api_server"): frozenset({"extra_args", "cert_sans", "audit"}),
     ("kubernetes", "controller_manager"): frozenset({"extra_args"}),
     ("kubernetes", "scheduler"): frozenset({"extra_args"}),
-    ("etcd",): frozenset({"extra_args"}),
+    ("etcd",): frozenset({"type", "extra_args"}),
     ("dns",): frozenset({"enabled"}),
     ("kube_proxy",): frozenset({"enabled", "config"}),
     ("certificates",): frozenset({"renew_before_days", "authority_days", "lifetime_days"}),

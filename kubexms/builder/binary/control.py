@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubexms.builder import etcd
 from kubexms.builder.binary.certificates import (
     CA,
     ETCD_CA,
@@ -82,7 +83,10 @@ def _fetched(plan: ClusterPlan) -> list[TaskSpec]:
 
 
 def _api_server(plan: ClusterPlan) -> list[StepSpec]:
-    network = plan.spec.network
+    network, elsewhere = plan.spec.network, plan.spec.etcd.external
+    authority, client = ETCD_CA, f"{PKI}/apiserver-etcd-client"
+    if elsewhere:
+        authority, client = etcd.CA, etcd.CLIENT
     flags = {
         "advertise-address": NODE_ADDRESS,
         "secure-port": str(API_PORT),
@@ -92,10 +96,10 @@ def _api_server(plan: ClusterPlan) -> list[StepSpec]:
         "client-ca-file": f"{CA}.crt",
         "tls-cert-file": f"{PKI}/apiserver.crt",
         "tls-private-key-file": f"{PKI}/apiserver.key",
-        "etcd-servers": "https://127.0.0.1:2379",
-        "etcd-cafile": f"{ETCD_CA}.crt",
-        "etcd-certfile": f"{PKI}/apiserver-etcd-client.crt",
-        "etcd-keyfile": f"{PKI}/apiserver-etcd-client.key",
+        "etcd-servers": ",".join(etcd.endpoints(plan)) or "https://127.0.0.1:2379",
+        "etcd-cafile": f"{authority}.crt",
+        "etcd-certfile": f"{client}.crt",
+        "etcd-keyfile": f"{client}.key",
         "kubelet-certificate-authority": f"{CA}.crt",
         "kubelet-client-certificate": f"{PKI}/apiserver-kubelet-client.crt",
         "kubelet-client-key": f"{PKI}/apiserver-kubelet-client.key",
@@ -116,11 +120,15 @@ def _api_server(plan: ClusterPlan) -> list[StepSpec]:
         **plan.spec.kubernetes.api_server.extra_args,
     }
     service = {"Type": "notify", "ExecStartPost": READY, "TimeoutStartSec": "300"}
+    after = "network-online.target" if elsewhere else "network-online.target etcd.service"
     content = unit(
         "kube-apiserver", "API server of Kubernetes", flags,
-        version=str(plan.version), after="network-online.target etcd.service", service=service,
+        version=str(plan.version), after=after, service=service,
     )  # fmt: skip
-    used = ("apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "front-proxy-client")
+    # what it shows to an etcd elsewhere it reads anew at each connection
+    used = ["apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "front-proxy-client"]
+    if elsewhere:
+        used.remove("apiserver-etcd-client")
     sources = ["unit", *(f"credentials/{name}" for name in used), *protection_sources(plan.spec)]
     return running("kube-apiserver", content, sources)
 

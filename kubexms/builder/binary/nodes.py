@@ -63,6 +63,7 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
             version=str(plan.version),
             peers=holders(plan),
             neighbours=plan.neighbours,
+            has_etcd=False if role == CONTROL_PLANE and plan.spec.etcd.external else None,
             units=units,
         )
     )

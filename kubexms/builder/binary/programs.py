@@ -10,21 +10,23 @@ from kubexms.spec.pipeline import StepSpec, TaskSpec
 PROGRAMS = "/usr/local/bin"
 NODE = ("kubelet", "kubectl", "crictl")
 PROXY = "kube-proxy"
-CONTROL = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl")
+CONTROL = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ETCD = ("etcd", "etcdctl")
 
 
 def wanted(plan: ClusterPlan) -> list[str]:
     """What the directory of artifacts must have."""
     proxy = [PROXY] if plan.spec.kube_proxy.enabled else []
-    return [*NODE, *proxy, *CONTROL]
+    return [*NODE, *proxy, *CONTROL, *([] if plan.spec.etcd.external else ETCD)]
 
 
 def program_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """Nothing is restarted here: units are, when it is their turn."""
     proxy = (PROXY,) if plan.spec.kube_proxy.enabled else ()
+    etcd = () if plan.spec.etcd.external else ETCD
     return [
         task("kubernetes", plan.topology.node_roles, _downloads(plan, (*NODE, *proxy))),
-        task("control-plane", [CONTROL_PLANE], _downloads(plan, CONTROL)),
+        task("control-plane", [CONTROL_PLANE], _downloads(plan, (*CONTROL, *etcd))),
     ]
 
 

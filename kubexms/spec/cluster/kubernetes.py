@@ -47,7 +47,7 @@ class KubernetesSpec(FrozenModel):
     type: Literal["kubeadm", "binary"] = "kubeadm"
     """`kubeadm` makes the cluster, with static pods. `binary`: kubexms does, with authorities and
     certificates of its own and each part a systemd unit; its control planes are fixed when the cluster is
-    made. Cannot change later."""
+    made, unless etcd has hosts of its own. Cannot change later."""
     source: Source | None = None
     """Where kubeadm, kubelet, kubectl and the images come from: `artifacts`, the directory that is named in
     `artifacts`, or `packages`, repositories that the hosts know already (images are then pulled). Default:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue
@@ -12,6 +12,7 @@ from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import (
     ActionKind,
     ChangeRequest,
+    Prospect,
     StepArgs,
     StepContext,
 )
@@ -25,6 +26,7 @@ from kubexms.step.kinds._kubeadm.membership import (
     feeds,
     newer_kubelet,
 )
+from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
 from kubexms.step.kinds._kubeadm.survey import OWN, read
 from kubexms.step.kinds._kubeadm.upgrading import UnitUpgrader, upgrade
 from kubexms.step.observation import Observation, Presence
@@ -50,6 +52,8 @@ class KubeletNodeSpec(NodeArgs):
     """The version of Kubernetes, which the kubelet on the host must have: "1.20.2"."""
     units: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")], ...] = ("kubelet",)
     """The node's units, the kubelet's among them: `[kubelet, kube-proxy]`."""
+    has_etcd: bool = True
+    """A control plane is a member of etcd too, which counts when it leaves."""
     cri_socket: str = Field(default="unix:///run/containerd/containerd.sock", pattern=r"^\S+$")
     """Where crictl finds the container runtime, to remove pods from a host that leaves."""
 
@@ -99,6 +103,26 @@ class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
             return f"this host is a node of another cluster ({observation.extra.get('cluster') or 'unnamed'})"
         return backwards(spec, observation)
 
+    def review(self, steps: Sequence[Prospect[KubeletNodeSpec]]) -> Mapping[str, str]:
+        """Refuses what would leave a cluster without an API server, or its etcd without a quorum."""
+        found: dict[str, str] = {}
+        for cluster in dict.fromkeys(step.spec.cluster for step in steps):
+            standing = [
+                Standing(
+                    step.address,
+                    step.host,
+                    plane=step.spec.role == "control-plane",
+                    leaves=step.action is ActionKind.DELETE,
+                    joins=step.action is ActionKind.CREATE,
+                    peers=step.spec.peers,
+                    stores=step.spec.has_etcd,
+                )
+                for step in steps
+                if step.spec.cluster == cluster
+            ]
+            found |= refusals(cluster, standing)
+        return found
+
     def action(self, spec: KubeletNodeSpec, request: ChangeRequest) -> Action:
         """Start the units, wait for the API to know the node, and keep whose it is."""
         upgrader = _upgrader(spec)
@@ -130,6 +154,7 @@ class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
             None,
             spec.neighbours,
             None,
+            stores=spec.has_etcd,
             reset=_reset(spec),
         )
 
@@ -175,7 +200,7 @@ rm -rf /var/lib/kubelet DATA
 def _reset(spec: KubeletNodeSpec) -> str:
     plane = spec.role == "control-plane"
     units = (*spec.units, *CONTROL_UNITS) if plane else spec.units
-    data = "/var/lib/etcd/member" if plane else ""
+    data = "/var/lib/etcd/member" if plane and spec.has_etcd else ""
     ending = _END.replace("UNITS", words(units)).replace("DATA", data)
     return scripts.cleared(f"socket={quote(spec.cri_socket)}\n{ending}")
 

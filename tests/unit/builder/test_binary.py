@@ -13,7 +13,7 @@ from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import StepSpec
 from kubexms.step.registry import default_registry
-from tests.unit.builder.clusters import cluster, golden, hosts, load
+from tests.unit.builder.clusters import cluster, golden, host, hosts, load
 
 PROGRAMS = (
     *("kubelet", "kubectl", "kube-proxy"),
@@ -177,3 +177,28 @@ def test_members_of_etcd_know_each_other_and_restart_one_by_one(tmp_path: Path) 
     assert "server: https://10.0.0.31:6443" in text(
         tmp_path, loaded, "demo-control-plane/member/kubelet-conf"
     )
+
+
+def test_an_etcd_elsewhere_leaves_nothing_of_it_on_control_planes(tmp_path: Path) -> None:
+    listed = [*hosts(2, 1, 1), host("etcd1", "etcd", "10.0.0.41")]
+    loaded = built(tmp_path, hosts=listed, etcd={"type": "external"})
+    unit = text(tmp_path, loaded, "demo-control-plane/apiserver/unit")
+    assert "--etcd-servers=https://10.0.0.41:2379 " in unit
+    assert "--etcd-cafile=/etc/etcd/ca.crt " in unit
+    assert "etcd.service" not in unit
+    on_planes = {
+        f"{task.name}/{one.name}"
+        for module in loaded.pipeline.modules
+        for task in module.tasks
+        if "control-plane" in task.run_on_roles and not module.name.endswith("preflight")
+        for one in task.steps
+        if "etcd" in one.name or "etcd" in task.name
+    }
+    assert on_planes == {f"etcd-client/{name}" for name in ("openssl", "directory", "ca", "client")}
+    assert step(loaded, "demo-control-plane/member/node").args["hasEtcd"] is False
+    assert "hasEtcd" not in step(loaded, "demo-workers/member/node").args
+    registry = default_registry(plugins=False)
+    for module in loaded.pipeline.modules:
+        for task in module.tasks:
+            for one in task.steps:
+                registry.check_args(one.kind, one.args)
