@@ -229,7 +229,7 @@ def _conclude(app: App, outcome: ApplyOutcome, operation: str, *, expand: bool) 
 
         shown = result or RunResult(run="")
         app.write(
-            ("\n" if result else "")
+            ("\n" if result is not None and result.run else "")
             + recap_text(shown, app.paint(), operation=operation, expand=expand, width=app.width())
         )
     elif result is None:

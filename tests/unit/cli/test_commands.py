@@ -11,7 +11,7 @@ import pytest
 
 from kubexms.diagnostics import Diagnostic, Severity, SourceRange
 from kubexms.errors import ConfigError, Interrupted, StateLocked
-from kubexms.executor.events import RunResult, StepResult, StepStatus
+from kubexms.executor.events import RunResult, RunStarted, StepResult, StepStatus
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.model import HostStatus, PlanDiagnostic, PlanOptions
 from kubexms.services.drift import DriftReport
@@ -131,6 +131,16 @@ def test_nothing_to_do_asks_nothing(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "No changes. Your infrastructure matches the configuration." in out
     assert out.endswith("Apply complete! Resources: 0 added, 0 changed, 0 destroyed.\n")
+
+
+def test_one_empty_line_stands_before_the_recap(capsys: Capture) -> None:
+    nobody = RunResult("", unreachable={"n1": "no route"})
+    for made, result in ((plan(ONE), DONE), (CLEAN, nobody)):
+        begun = (RunStarted("r1", 1, ("n1",)),) if result.run else ()
+        run(FakeServices(made=made, events=begun, result=result), "apply", "--auto-approve")
+        out = capsys.readouterr().out
+        assert "\n\nRecap\n" in out
+        assert "\n\n\nRecap\n" not in out
 
 
 @pytest.mark.parametrize("arguments", [["apply"], ["destroy"], ["apply", "--json"]])
