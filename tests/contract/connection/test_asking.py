@@ -42,6 +42,7 @@ def test_what_was_prepared_may_have_ended_by_then(local_place: Place) -> None:
     there = local_place.environment(KX_MARK=long_sleep())
     connection = there.reader()
     connection.prepare()
+    assert eventually(lambda: bool(_shells_of(there)))
     for pid in _shells_of(there):
         os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: not _shells_of(there))
