@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from tests.e2e.testbed import Host
@@ -40,6 +41,8 @@ LOOKS = {
     "network namespaces": "ip netns list",
 }
 Everything = dict[str, set[str]]
+MOMENT = 10.0
+"""Seconds in which what is about to end has ended."""
 
 
 def look(host: Host) -> Everything:
@@ -77,8 +80,17 @@ class Before:
 
     def assert_again(self, hosts: Iterable[Host]) -> None:
         """Fail the test, with all that is other, unless these are what they were."""
-        left = {host.name: self.since(host) for host in hosts}
+        left = {host.name: self._settled(host) for host in hosts}
         assert not any(left.values()), "\n".join(f"{name}:\n{what}" for name, what in left.items() if what)
+
+    def _settled(self, host: Host) -> str:
+        """What is other once processes have had time to end: a shell's watch ends half a second after it."""
+        limit = time.monotonic() + MOMENT
+        while left := self.since(host):
+            more = all(line.startswith("+ processes: ") for line in left.splitlines())
+            if not more or time.monotonic() > limit:
+                break
+        return left
 
 
 def _empty(path: str, told: tuple[str, ...]) -> bool:
