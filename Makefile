@@ -2,7 +2,7 @@
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
 # make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
-# make e2e-cluster   the long tests of clusters: large ones, kills, power loss, expired certificates, upgrades; half an hour
+# make e2e-cluster   the long tests of clusters: large ones, kills, power loss, expired certificates, upgrades; three hours
 # make bench-cluster   the time of a cluster beside a shell script with kubeadm; six minutes
 # make review     programs of others that the tests let read plans; part of make test
 # make unit       only what needs no host, no root and no network
