@@ -38,8 +38,28 @@ def removals(
         reason = _why(address, unselected, destroy=destroy)
         if reason is not None:
             heir = managed.get(entry.object_id)
-            planned.append(_removal(work, address, entry, recorded.get(address), reason, conceal, heir))
+            instance = recorded.get(address)
+            left = _beside_others(work, entry, instance)
+            step = _removal(
+                work, address, left, instance, reason, conceal, heir, state=digest(entry.to_json())
+            )
+            planned.append(step)
     return planned
+
+
+def _beside_others(work: HostWork, entry: StepState, instance: Instance | None) -> StepState:
+    """The entry, with what its undo may bring back while the steps of the spec stay."""
+    if entry.prior is None or instance is None:
+        return entry
+    executor = instance.rendered.executor
+    staying = [
+        step.instance.rendered.spec
+        for step in work.steps.values()
+        if step.instance.rendered.executor.kind == executor.kind
+        and step.instance.rendered.unknown_identity is None
+    ]
+    prior = executor.unclaimed(entry.prior, staying)
+    return entry if prior is entry.prior else entry.model_copy(update={"prior": prior})
 
 
 def _why(address: str, unselected: Mapping[str, Unselected], *, destroy: bool) -> Reason | None:
@@ -62,6 +82,8 @@ def _removal(
     reason: Reason,
     conceal: Concealer,
     heir: str | None,
+    *,
+    state: str,
 ) -> PlannedStep:
     answer = work.answer
     seen = answer.seen.get(address) if answer is not None else None
@@ -95,7 +117,7 @@ def _removal(
         binding=Binding(
             spec=entry.spec_digest,
             observation=conceal.observation_digest(instance.rendered, observation) if instance else "",
-            state=digest(entry.to_json()),
+            state=state,
         ),
     )
     placeholder = instance or unreadable_instance(entry)

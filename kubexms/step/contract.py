@@ -223,6 +223,13 @@ class StepExecutor(ABC, Generic[S]):
         """What to ask about when the step is to be undone, where that is another question: what else goes."""
         return spec
 
+    def unclaimed(self, prior: Observation, staying: Sequence[S]) -> Observation:
+        """What of `prior` an undo still brings back, beside steps of this kind that stay on the host.
+
+        Override where undoing touches more than the step's own object: what others are about is theirs.
+        """
+        return prior
+
     def run_undo(self, context: StepContext, spec: S, prior: Observation) -> Outcome:
         """Undo. Override only where several exchanges are needed; the last one is of the step's own host.
 

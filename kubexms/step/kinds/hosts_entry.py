@@ -233,13 +233,28 @@ class HostsEntryExecutor(StepExecutor[HostsEntrySpec]):
             script = f"edit {path} y\n" + _write(spec, spec.names, exclusive=spec.exclusive)
         return Action(edit_functions(f"hosts:{spec.path}") + script + "finish\n")
 
+    def unclaimed(self, prior: Observation, staying: Sequence[HostsEntrySpec]) -> Observation:
+        """No name is put back at an address of another entry, which says all of its names."""
+        taken = {spec.ip for spec in staying}
+        pairs = [pair for pair in _items(prior, "conflicts") if str(pair).partition(" ")[0] not in taken]
+        if pairs == _items(prior, "conflicts"):
+            return prior
+        names = _items(prior, "names")
+        presence = Presence.PRESENT if names or pairs else Presence.ABSENT
+        attributes = {**prior.attributes, "conflicts": pairs} if presence is Presence.PRESENT else {}
+        # the file of before, as a whole, has the names that are not to come back
+        return Observation(presence=presence, attributes=attributes, extra={"whole": False})
+
     def undo(self, spec: HostsEntrySpec, prior: Observation) -> Action | None:
         names: list[str] = []
         pairs: list[str] = []
         if prior.presence is Presence.PRESENT:
             names = [str(name) for name in _items(prior, "names")]
             pairs = [str(pair).replace(" ", "=") for pair in _items(prior, "conflicts")]
-        script = f"back {quote(spec.path)}\n" + _write(spec, names, exclusive=False)
+        path = quote(spec.path)
+        whole = prior.extra.get("whole", True)
+        script = f"back {path}\n" if whole else f"[ -e {path} ] || exit 0\nedit {path} ''\n"
+        script += _write(spec, names, exclusive=False)
         if pairs:
             script += _AGAIN.format(pairs=words(pairs))
         return Action(edit_functions(f"hosts:{spec.path}") + script + "cleared\nfinish\n")
