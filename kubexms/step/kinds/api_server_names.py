@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import JsonValue, model_validator
+from pydantic import JsonValue
 
 from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Fragment, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepContext, StepExecutor
-from kubexms.step.kinds._kubeadm.documents import holds
+from kubexms.step.kinds._kubeadm.documents import KubeadmArgs
 from kubexms.step.kinds._kubeadm.serving import ISSUE, LOOK, TAKE_IN, certified, host_of, names_wanted, plain
 from kubexms.step.kinds._pki.x509 import parse
 from kubexms.step.observation import Attributes, Observation
@@ -19,7 +19,7 @@ from kubexms.step.observation import Attributes, Observation
 NO_CLUSTER = 3
 
 
-class ApiServerNamesSpec(StepArgs):
+class ApiServerNamesSpec(KubeadmArgs):
     """The API server of a control plane is reached by the names that its configuration gives.
 
     The certificate on the disk is looked at, and the one that is served. Where a name is missing kubeadm
@@ -37,11 +37,6 @@ class ApiServerNamesSpec(StepArgs):
     clients: tuple[str, ...] = ()
     """With `retire`: hosts of the inventory whose kubeconfigs are asked first. A name that one of them uses
     stays, and the step fails; so it does when one does not answer."""
-
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        holds(self.config, "ClusterConfiguration")
-        return self
 
 
 class ApiServerNamesExecutor(StepExecutor[ApiServerNamesSpec]):

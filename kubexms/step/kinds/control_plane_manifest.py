@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from pydantic import JsonValue, PrivateAttr, model_validator
+from pydantic import JsonValue, PrivateAttr
 
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, Source, StepArgs, StepContext
-from kubexms.step.kinds._kubeadm.documents import documents, holds, node_name
+from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents, node_name
 from kubexms.step.kinds._kubeadm.etcd import CHANGE
 from kubexms.step.kinds._kubeadm.rendering import TOOLS
 from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
@@ -24,7 +24,7 @@ COMPONENTS = (ETCD, *SERVERS)
 """In the order in which they are started anew."""
 
 
-class ControlPlaneManifestSpec(StepArgs):
+class ControlPlaneManifestSpec(KubeadmArgs):
     """API server, controller manager, scheduler and etcd of a control plane run as its configuration says.
 
     What their manifests are to be comes from kubeadm on the host itself, which writes them into a private
@@ -44,11 +44,6 @@ class ControlPlaneManifestSpec(StepArgs):
     when it starts."""
 
     _watched: tuple[Source, ...] = PrivateAttr(default=())
-
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        holds(self.config, "ClusterConfiguration")
-        return self
 
 
 class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
-from kubexms.step.kinds._kubeadm.documents import documents, holds
+from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
 from kubexms.step.kinds._kubeadm.rendering import TOOLS, UPLOADS
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.kinds._kubeadm.uploaded import PARTS, ROLLOUT, compared
@@ -21,7 +21,7 @@ from kubexms.step.shell import quote
 NO_CLUSTER = 3
 
 
-class KubeadmConfigSpec(StepArgs):
+class KubeadmConfigSpec(KubeadmArgs):
     """What kubeadm keeps in the cluster is as its configuration says. It runs on a control plane (`runOnce`).
 
     That is the ClusterConfiguration and the KubeletConfiguration, which joins and upgrades read; kube-proxy's
@@ -30,16 +30,12 @@ class KubeadmConfigSpec(StepArgs):
     that run have their own file: see `kubeletConfig`.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("InitConfiguration", "ClusterConfiguration", "KubeletConfiguration")
+
     config: str
     """kubeadm's configuration, as in `kubeadmNode`."""
     skip_phases: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z/-]*$")], ...] = ()
     """As in `kubeadmNode`: with `addon/coredns` or `addon/kube-proxy` that part is left alone."""
-
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        for kind in ("InitConfiguration", "ClusterConfiguration", "KubeletConfiguration"):
-            holds(self.config, kind)
-        return self
 
 
 class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):

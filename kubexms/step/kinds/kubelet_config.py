@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import JsonValue, model_validator
+from pydantic import JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
-from kubexms.step.kinds._kubeadm.documents import holds, node_name
+from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, node_name
 from kubexms.step.kinds._kubeadm.rendering import KUBELET, TOOLS
 from kubexms.step.kinds._kubeadm.survey import OWN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
@@ -19,7 +19,7 @@ from kubexms.step.shell import quote
 NO_NODE = 3
 
 
-class KubeletConfigSpec(StepArgs):
+class KubeletConfigSpec(KubeadmArgs):
     """The kubelet of a node runs with the configuration that its cluster is to have.
 
     What `/var/lib/kubelet/config.yaml` is to be comes from kubeadm on the host itself, which writes it into
@@ -29,15 +29,11 @@ class KubeletConfigSpec(StepArgs):
     fails with what the kubelet said.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("InitConfiguration", "ClusterConfiguration", "KubeletConfiguration")
+
     config: str
     """kubeadm's configuration, as in `kubeadmNode`: InitConfiguration (with the node's name and address),
     ClusterConfiguration and KubeletConfiguration."""
-
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        for kind in ("InitConfiguration", "ClusterConfiguration", "KubeletConfiguration"):
-            holds(self.config, kind)
-        return self
 
 
 class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):

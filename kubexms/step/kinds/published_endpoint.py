@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import yaml
-from pydantic import JsonValue, model_validator
+from pydantic import JsonValue
 
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
-from kubexms.step.kinds._kubeadm.documents import documents, holds
+from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
 from kubexms.step.kinds._kubeadm.serving import plain
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation
@@ -22,7 +22,7 @@ PENDING = "kubexms.io/not-restarted"
 """An annotation of kube-proxy's ConfigMap while its pods may still have what it was before."""
 
 
-class PublishedEndpointSpec(StepArgs):
+class PublishedEndpointSpec(KubeadmArgs):
     """What a cluster says of its endpoint is what its configuration says.
 
     That is the configuration for those who join (`kubeadm-config`), what they are told before they have
@@ -32,11 +32,6 @@ class PublishedEndpointSpec(StepArgs):
 
     config: str
     """kubeadm's configuration, as in `kubeadmNode`, with a `controlPlaneEndpoint`."""
-
-    @model_validator(mode="after")
-    def _configured(self) -> Self:
-        holds(self.config, "ClusterConfiguration")
-        return self
 
 
 class PublishedEndpointExecutor(OneByOne[PublishedEndpointSpec]):

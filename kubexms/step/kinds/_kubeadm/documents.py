@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import yaml
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from kubexms.step.contract import StepArgs
 from kubexms.step.kinds._yaml import load_all
 
 
@@ -32,6 +34,22 @@ def holds(text: str, kind: str) -> None:
             "it must hold one {kind} document, and holds: {kinds}",
             {"kind": kind, "kinds": ", ".join(kinds) or "nothing"},
         )
+
+
+class KubeadmArgs(StepArgs):
+    """The fields of a kind that goes by a configuration of kubeadm's."""
+
+    needs: ClassVar[tuple[str, ...]] = ("ClusterConfiguration",)
+    """The documents that it must hold, each once."""
+
+    config: str
+    """kubeadm's configuration, as in `kubeadmNode`."""
+
+    @model_validator(mode="after")
+    def _configured(self) -> Self:
+        for kind in self.needs:
+            holds(self.config, kind)
+        return self
 
 
 def joining(text: str, *, endpoint: str, token: str, ca_hash: str, certificate_key: str | None) -> bytes:
