@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kubexms.builder.binary.units import running, unit
 from kubexms.builder.fixed import moved
+from kubexms.builder.pki import authority, issued
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, NAME, NODE_ADDRESS, NODE_NAME, Arg, Template, step, task
 from kubexms.builder.topology import node_address
@@ -157,15 +158,7 @@ def _holders(plan: ClusterPlan) -> list[str]:
 
 
 def _authority(plan: ClusterPlan, *, with_key: bool) -> StepSpec:
-    return step(
-        "ca",
-        "certificateAuthority",
-        path=CA,
-        common_name=f"{plan.name}-etcd-ca"[:64],
-        holders=_holders(plan),
-        with_key=with_key,
-        lifetime_days=plan.spec.certificates.authority_days,
-    )
+    return authority(plan, "ca", CA, f"{plan.name}-etcd-ca", holders=_holders(plan), with_key=with_key)
 
 
 def _issued(
@@ -177,18 +170,8 @@ def _issued(
     sans: Sequence[Arg] | None = None,
     owner: str | None = None,
 ) -> StepSpec:
-    settings = plan.spec.certificates
-    return step(
-        name,
-        "issuedCertificate",
-        path=path,
-        common_name=common_name,
-        sans=sans,
-        usages=["server", "client"] if sans else ["client"],
-        authority=CA,
-        holders=_holders(plan),
-        owner=owner,
-        group=owner,
-        lifetime_days=settings.lifetime_days,
-        renew_before_days=settings.renew_before_days,
-    )
+    usages = ["server", "client"] if sans else ["client"]
+    return issued(
+        plan, name, path, common_name,
+        authority=CA, holders=_holders(plan), usages=usages, sans=sans, owner=owner,
+    )  # fmt: skip

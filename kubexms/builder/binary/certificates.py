@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from kubexms.builder import pki
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, NAME, Arg, Template, step, task
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER
@@ -84,15 +85,7 @@ def node_certificates(plan: ClusterPlan) -> list[StepSpec]:
 
 
 def _authority(plan: ClusterPlan, name: str, path: str, common_name: str, *, with_key: bool) -> StepSpec:
-    return step(
-        name,
-        "certificateAuthority",
-        path=path,
-        common_name=common_name[:64],
-        holders=holders(plan),
-        with_key=with_key,
-        lifetime_days=plan.spec.certificates.authority_days,
-    )
+    return pki.authority(plan, name, path, common_name, holders=holders(plan), with_key=with_key)
 
 
 def _issued(
@@ -107,21 +100,11 @@ def _issued(
     groups: list[str] | None = None,
 ) -> StepSpec:
     """For a server where it has names of its own, else for a client; for both with `client`."""
-    settings = plan.spec.certificates
     usages = [*(["server"] if sans else []), *(["client"] if client or not sans else [])]
-    return step(
-        name,
-        "issuedCertificate",
-        path=path,
-        common_name=common_name,
-        organizations=groups,
-        sans=sans,
-        usages=usages,
-        authority=authority,
-        holders=holders(plan),
-        lifetime_days=settings.lifetime_days,
-        renew_before_days=settings.renew_before_days,
-    )
+    return pki.issued(
+        plan, name, path, common_name,
+        authority=authority, holders=holders(plan), usages=usages, sans=sans, groups=groups,
+    )  # fmt: skip
 
 
 def _api_names(plan: ClusterPlan, own: list[Arg]) -> list[Arg]:
