@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from kubexms.services.artifacts import Named, add
 from tests.e2e.cluster import helm
 from tests.e2e.cluster.conftest import NewCluster
+from tests.e2e.cluster.copies import copied
 from tests.e2e.cluster.everything import Before
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
@@ -38,7 +38,7 @@ def project(
     except subprocess.CalledProcessError as error:
         pytest.skip(f"there is no helm to be had: {error}")
     files = directory / "files"
-    shutil.copytree(artifacts, files, copy_function=_link)
+    copied(artifacts, files)
     add(files, [program], Named(version=helm.VERSION))
     add(files, [helm.chart(directory, "0.1.0")], Named(name="web", version="0.1.0"))
     (directory / "shop.yaml").write_text(SHOP)
@@ -54,15 +54,6 @@ def project(
     kubernetes = {"version": "1.20.2", "schedulableControlPlanes": True}
     project.consist_of("cp1", kubernetes=kubernetes, addons=addons)
     return project
-
-
-def _link(source: str, target: str) -> str:
-    """Programs and images are not written twice."""
-    if source.endswith(".yaml"):
-        shutil.copy2(source, target)
-    else:
-        Path(target).symlink_to(source)
-    return target
 
 
 @pytest.fixture(scope="module")

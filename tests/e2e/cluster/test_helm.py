@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from kubexms.services.artifacts import Named, add
 from tests.e2e.cluster import helm
 from tests.e2e.cluster.conftest import NewCluster
+from tests.e2e.cluster.copies import copied
 from tests.e2e.cluster.projects import ClusterProject
 from tests.e2e.testbed import Host
 
@@ -31,20 +31,11 @@ def files(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Path:
         pytest.skip(f"there is no helm to be had: {error}")
     directory = tmp_path_factory.mktemp("artifacts")
     made = directory / "files"
-    shutil.copytree(artifacts, made, copy_function=_link)
+    copied(artifacts, made)
     add(made, [program], Named(version=helm.VERSION))
     for version in ("0.1.0", "0.2.0"):
         add(made, [helm.chart(directory, version)], Named(name="web", version=version))
     return made
-
-
-def _link(source: str, target: str) -> str:
-    """Programs and images are not written twice."""
-    if source.endswith(".yaml"):
-        shutil.copy2(source, target)
-    else:
-        Path(target).symlink_to(source)
-    return target
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from kubexms.services.artifacts import Named, add
 from tests.e2e.cluster.conftest import NewCluster
+from tests.e2e.cluster.copies import copied
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -24,18 +24,9 @@ def net(**more: object) -> dict[str, object]:
 def files(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Path:
     """The artifacts of the session and the network besides."""
     made = tmp_path_factory.mktemp("artifacts") / "files"
-    shutil.copytree(artifacts, made, copy_function=_link)
+    copied(artifacts, made)
     add(made, [NETWORK], Named(name="network", version="v1"))
     return made
-
-
-def _link(source: str, target: str) -> str:
-    """Programs and images are not written twice."""
-    if source.endswith(".yaml"):
-        shutil.copy2(source, target)
-    else:
-        Path(target).symlink_to(source)
-    return target
 
 
 @pytest.fixture(scope="module")

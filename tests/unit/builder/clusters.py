@@ -11,6 +11,7 @@ from kubexms.config.commands import RunCommand
 from kubexms.config.project import LoadedProject, load_project
 from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.base import Json
+from kubexms.spec.pipeline import StepSpec
 from kubexms.step.registry import default_registry
 from tests.unit.config.projects import NOW, Commands
 
@@ -73,3 +74,20 @@ def load_directory(
         kinds=DOCUMENT_KINDS,
         now=NOW,
     )
+
+
+def steps_of(loaded: LoadedProject) -> dict[str, StepSpec]:
+    """Every step of what was built, by module/task/step."""
+    return {
+        f"{module.name}/{task.name}/{step.name}": step
+        for module in loaded.pipeline.modules
+        for task in module.tasks
+        for step in task.steps
+    }
+
+
+def assert_kinds_take_every_step(loaded: LoadedProject) -> None:
+    """Each step is one that its kind accepts."""
+    registry = default_registry(plugins=False)
+    for step in steps_of(loaded).values():
+        registry.check_args(step.kind, step.args)

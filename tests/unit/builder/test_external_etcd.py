@@ -14,7 +14,15 @@ from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import StepSpec
 from kubexms.step.registry import default_registry
-from tests.unit.builder.clusters import cluster, golden, host, hosts, load
+from tests.unit.builder.clusters import (
+    assert_kinds_take_every_step,
+    cluster,
+    golden,
+    host,
+    hosts,
+    load,
+    steps_of,
+)
 
 ZERO = "0" * 64
 ETCD1 = {"host": {"name": "etcd1", "vars": {}, "address": "10.0.0.41"}}
@@ -52,14 +60,7 @@ def built(
 
 
 def step(loaded: LoadedProject, address: str) -> StepSpec:
-    [found] = [
-        step
-        for module in loaded.pipeline.modules
-        for task in module.tasks
-        for step in task.steps
-        if f"{module.name}/{task.name}/{step.name}" == address
-    ]
-    return found
+    return steps_of(loaded)[address]
 
 
 def text(tmp_path: Path, loaded: LoadedProject, address: str) -> str:
@@ -68,11 +69,7 @@ def text(tmp_path: Path, loaded: LoadedProject, address: str) -> str:
 
 
 def test_every_step_is_one_that_its_kind_takes(tmp_path: Path) -> None:
-    registry = default_registry(plugins=False)
-    for module in built(tmp_path, etcd={"backup": {"keep": 3}}).pipeline.modules:
-        for task in module.tasks:
-            for one in task.steps:
-                registry.check_args(one.kind, one.args)
+    assert_kinds_take_every_step(built(tmp_path, etcd={"backup": {"keep": 3}}))
 
 
 def test_addresses_are_public(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from kubexms.config.yaml.writer import dump_yaml
 from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
 from kubexms.spec.pipeline import StepSpec
-from kubexms.step.registry import default_registry
-from tests.unit.builder.clusters import cluster, golden, hosts, load
+from tests.unit.builder.clusters import assert_kinds_take_every_step, cluster, golden, hosts, load
 
 ZERO = "0" * 64
 IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
@@ -86,11 +85,7 @@ def pods(tmp_path: Path, loaded: LoadedProject) -> tuple[str, str, str]:
 
 
 def test_every_step_is_one_that_its_kind_takes(tmp_path: Path) -> None:
-    registry = default_registry(plugins=False)
-    for module in built(tmp_path).pipeline.modules:
-        for task in module.tasks:
-            for one in task.steps:
-                registry.check_args(one.kind, one.args)
+    assert_kinds_take_every_step(built(tmp_path))
 
 
 def test_its_manifest(tmp_path: Path) -> None:
