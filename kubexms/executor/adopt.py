@@ -9,8 +9,7 @@ from kubexms.executor.entries import adopted_entry, resolved_entry
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.former import about_another
 from kubexms.plan.model import Plan
-from kubexms.plan.planner import Planned
-from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.plan.working import HostWork, Planned, PlannedStep
 from kubexms.state.digest import digest
 from kubexms.state.model import HostState, StepState
 from kubexms.step.observation import Observation, Presence

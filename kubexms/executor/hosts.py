@@ -13,9 +13,9 @@ from kubexms.errors import ConnectionFailed, HostBusy
 from kubexms.executor.attempt import HostRun
 from kubexms.executor.context import NEVER
 from kubexms.executor.events import Waiting
-from kubexms.plan.planner import Planned, Planner
+from kubexms.plan.instances import Instances
 from kubexms.plan.rendered import Instance
-from kubexms.plan.working import PlannedStep
+from kubexms.plan.working import Planned, PlannedStep
 from kubexms.runtime.facts import FACTS, lasting, parse_facts
 from kubexms.runtime.protocol import Action, Connection, Exchange, RunIdentity
 
@@ -37,7 +37,7 @@ class RunHosts:
     def __init__(
         self,
         planned: Planned,
-        planner: Planner,
+        instances: Instances,
         connector: Writable,
         identity: RunIdentity,
         *,
@@ -46,7 +46,7 @@ class RunHosts:
     ) -> None:
         """`waiting` is told of a host whose lock another run holds, in the thread that waits."""
         self._planned = planned
-        self._planner = planner
+        self._instances = instances
         self._connector = connector
         self._identity = identity
         self._lock_wait = max(lock_wait, HOST_LOCK_WAIT)
@@ -96,7 +96,7 @@ class RunHosts:
         if any(waits.startswith("facts") for waits in rendered.unknown.values()):
             self._ask_facts(host)
         with self._render:
-            return self._planner.render_again(planned, self._outputs())
+            return self._instances.again(planned, self._outputs())
 
     def _ask_facts(self, host: HostRun) -> None:
         look = Exchange("facts", (FACTS,), Action(":"), expect=NEVER, verify=False)
@@ -105,7 +105,7 @@ class RunHosts:
         if outcome.before and outcome.before[0].records:
             host.facts = lasting(parse_facts(outcome.before[0].records[0]), asked, time.time())
             with self._render:
-                self._planner.scopes.learn(host.name, host.facts)
+                self._instances.scopes.learn(host.name, host.facts)
 
     def _outputs(self) -> dict[str, dict[str, object]]:
         """Outputs of this run by address."""

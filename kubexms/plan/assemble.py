@@ -21,8 +21,7 @@ from kubexms.plan.model import (
     Removal,
 )
 from kubexms.plan.order import order_of
-from kubexms.plan.planner import Planned
-from kubexms.plan.working import HostWork
+from kubexms.plan.working import HostWork, Planned
 from kubexms.runtime.facts import MEASURED
 from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.pipeline import Hooks

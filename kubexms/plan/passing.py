@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
+from kubexms.plan.recorded import orphan
 from kubexms.plan.rendered import Instance
+from kubexms.plan.working import HostWork
 from kubexms.spec.address import Address
 from kubexms.state.model import StepState
 
 _Object: TypeAlias = tuple[str, str]
 """Kind and object id."""
+
+
+def pass_on(work: HostWork) -> None:
+    """Let a host's entries follow their objects to the steps that are about them now, as `passed_on` says."""
+    own = dict(work.stated)
+    begun = {a: orphan(i) for a, i in work.intents.items() if a not in own}
+    work.passed = passed_on({**begun, **own}, work.siblings, work.left_out)
+    about = {str(item.address): item.rendered for item in work.siblings}
+    for address, entry in begun.items():  # what was begun under a step that is about another object now
+        now = about.get(address)
+        if now is not None and now.unknown_identity is None and now.object_id != entry.object_id:
+            own[address] = entry
+    own |= {address: entry for address, entry in work.passed.items() if entry is not None}
+    gone = {address for address, entry in work.passed.items() if entry is None}
+    entries = (entry for address, entry in own.items() if address not in gone)
+    work.entries = {entry.address: entry for entry in sorted(entries, key=lambda item: item.order)}
+    work.orphans = {a: e for a, e in begun.items() if a not in work.entries}
 
 
 def passed_on(

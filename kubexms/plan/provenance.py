@@ -13,11 +13,11 @@ from kubexms.config.project import LoadedProject
 from kubexms.config.template import Deferred, Sensitive, Unknown
 from kubexms.plan.conceal import KEYED, Concealer
 from kubexms.plan.inputs import NOTHING, lookup
+from kubexms.plan.instances import Instances
 from kubexms.plan.model import HIDDEN, Binding, Change, Plan
 from kubexms.plan.origin import InventoryHost, Origin, Place, RenderedStep
-from kubexms.plan.planner import Planned, Planner
 from kubexms.plan.rendered import Rendered
-from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.plan.working import HostWork, Planned, PlannedStep
 from kubexms.spec.address import Address
 from kubexms.spec.asset import Asset
 from kubexms.spec.inventory import Host
@@ -27,7 +27,7 @@ TEXT_LIMIT = 64 * 1024
 _SHOWN_INPUTS = ("facts.", "vars.")
 
 
-def with_origin(plan: Plan, planned: Planned, planner: Planner, project: LoadedProject) -> Plan:
+def with_origin(plan: Plan, planned: Planned, instances: Instances, project: LoadedProject) -> Plan:
     """The plan with its origin, and with the digests of what was found right already, too."""
     chosen = {change.address for change in plan.changes}
     steps = {address: step for address, step in planned.steps().items() if address in chosen}
@@ -44,7 +44,7 @@ def with_origin(plan: Plan, planned: Planned, planner: Planner, project: LoadedP
         inputs={
             name: found
             for name, work in planned.hosts.items()
-            if work.usable and (found := _inputs(work, planner, chosen))
+            if work.usable and (found := _inputs(work, instances, chosen))
         },
     )
     return plan.model_copy(update={"changes": bound, "origin": origin})
@@ -106,7 +106,7 @@ def shown(value: object) -> JsonValue:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def _inputs(work: HostWork, planner: Planner, chosen: set[str]) -> dict[str, dict[str, JsonValue]]:
+def _inputs(work: HostWork, instances: Instances, chosen: set[str]) -> dict[str, dict[str, JsonValue]]:
     """Module -> name -> value of what the host's steps read."""
     reads: dict[str, set[str]] = {}
     for address, step in work.steps.items():
@@ -116,9 +116,9 @@ def _inputs(work: HostWork, planner: Planner, chosen: set[str]) -> dict[str, dic
     found: dict[str, dict[str, JsonValue]] = {}
     for module, names in reads.items():
         wanted = [name.partition(".") for name in sorted(names) if name.startswith(_SHOWN_INPUTS)]
-        if not wanted or work.removed or module not in planner.modules:
+        if not wanted or work.removed or module not in instances.modules:
             continue
-        scope = planner.scopes.scope(module, work.name)
+        scope = instances.scopes.scope(module, work.name)
         values = {f"{root}.{rest}": lookup(scope[root], rest) for root, _, rest in wanted}
         found[module] = {
             name: shown(value)

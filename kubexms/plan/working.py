@@ -1,15 +1,16 @@
-"""The planner's working memory for one host."""
+"""The planner's working memory: of one host, and of the whole plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubexms.plan.model import Change
+from kubexms.plan.conceal import Concealer
+from kubexms.plan.model import Change, PlanDiagnostic
 from kubexms.plan.observe import HostAnswer
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.spec.inventory import Host
-from kubexms.state.model import Intent, StepState
+from kubexms.state.model import Intent, StateSnapshot, StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,19 @@ class HostWork:
     def usable(self) -> bool:
         """Whether the host answered, so that changes can be planned on it."""
         return self.answer is not None and self.answer.error is None
+
+
+@dataclass(slots=True)
+class Planned:
+    """A plan's working form: every host with its planned steps. Never leaves the process."""
+
+    hosts: dict[str, HostWork]
+    snapshot: StateSnapshot
+    previous: Mapping[str, str]
+    """Addresses that `moved` renamed -> the old ones."""
+    conceal: Concealer
+    diagnostics: list[PlanDiagnostic] = field(default_factory=list)
+
+    def steps(self) -> dict[str, PlannedStep]:
+        """Every planned step by address."""
+        return {address: step for work in self.hosts.values() for address, step in work.steps.items()}

@@ -23,8 +23,8 @@ from kubexms.executor.events import (
 from kubexms.executor.stop import StopSignal
 from kubexms.plan.identity import plan_digest
 from kubexms.plan.model import Plan, PlanOptions
-from kubexms.plan.planner import Planned
 from kubexms.plan.staleness import Moved
+from kubexms.plan.working import Planned
 from kubexms.services.binding import bind, check_saved, confirm, narrowed
 from kubexms.services.connecting import HostConnector
 from kubexms.services.planning import Prepared, prepare

@@ -17,7 +17,7 @@ from kubexms.plan.driftcheck import comparable, not_observed
 from kubexms.plan.driftreport import DriftReport
 from kubexms.plan.model import Change, HostStatus, PlanOptions, Reason
 from kubexms.plan.motion import in_motion
-from kubexms.plan.planner import Planned
+from kubexms.plan.working import Planned
 from kubexms.services.living import living_runs
 from kubexms.services.planning import Prepared, prepare, selected
 from kubexms.services.project import Project

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from kubexms.executor.events import Listener, RefreshFinished, RefreshStarted
 from kubexms.plan.assemble import assemble, host_report
+from kubexms.plan.instances import Instances
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer
-from kubexms.plan.planner import PlanListener, Planned, Planner
+from kubexms.plan.planner import PlanListener, Planner
 from kubexms.plan.selection import matching
-from kubexms.plan.working import HostWork, PlannedStep
+from kubexms.plan.working import HostWork, Planned, PlannedStep
 from kubexms.services.living import with_living
 from kubexms.services.project import Project
 from kubexms.spec.address import Address
@@ -30,7 +31,7 @@ class Prepared:
 
     plan: Plan
     planned: Planned
-    planner: Planner
+    instances: Instances
 
 
 def plan(project: Project, options: PlanOptions, *, listener: Listener, whole: bool = False) -> Plan:
@@ -45,7 +46,7 @@ def plan(project: Project, options: PlanOptions, *, listener: Listener, whole: b
         return prepared.plan
     from kubexms.plan.provenance import with_origin
 
-    return with_origin(prepared.plan, prepared.planned, prepared.planner, project.loaded)
+    return with_origin(prepared.plan, prepared.planned, prepared.instances, project.loaded)
 
 
 def prepare(
@@ -76,7 +77,7 @@ def prepare(
     made = assemble(
         planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
     )
-    return Prepared(made, planned, planner)
+    return Prepared(made, planned, planner.instances)
 
 
 def graph_of(project: Project, planned: Planned) -> StepGraph:

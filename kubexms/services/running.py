@@ -69,7 +69,7 @@ def run_changes(
 
     hosts = RunHosts(
         planned,
-        setup.prepared.planner,
+        setup.prepared.instances,
         setup.connector,
         identity,
         lock_wait=setup.lock_timeout,
@@ -217,8 +217,8 @@ def _render_hook(setup: RunSetup, scope: Scope, hook: HookSpec) -> tuple[str, Sc
     loaded = setup.project.loaded
     module = scope.module or (loaded.pipeline.modules[0].name if loaded.pipeline.modules else "")
     host = scope.host or loaded.inventory.hosts[0].name
-    names = setup.prepared.planner.scopes.scope(module, host)
-    result = setup.prepared.planner.engine(module).render(hook.run, names)
+    names = setup.prepared.instances.scopes.scope(module, host)
+    result = setup.prepared.instances.engine(module).render(hook.run, names)
     if result.unknown:
         raise ConfigError(f"hook {hook.name} needs {min(result.unknown)}, which is not known")
     return str(result.value), Scrubber.for_texts(result.secrets)

@@ -34,17 +34,17 @@ def children() -> set[int]:
     return found
 
 
-def settled(expected: set[int]) -> bool:
-    """Whether only these are left, within a few seconds."""
+def settled(allowed: set[int]) -> bool:
+    """Whether none but these are left, within a few seconds; those may end as well."""
     limit = time.monotonic() + 10
-    while children() != expected and time.monotonic() < limit:
+    while not children() <= allowed and time.monotonic() < limit:
         os.sched_yield()
-    return children() == expected
+    return children() <= allowed
 
 
 @pytest.fixture
 def before() -> Iterator[set[int]]:
-    """What ran before the test runs after it, and nothing else."""
+    """What ran before the test; nothing else runs after it."""
     found = children()
     yield found
     assert settled(found)
@@ -122,5 +122,5 @@ def test_hosts_that_are_not_asked_are_left_alone(
     here.steps(here.file("a"))
     project = open_project(Settings(root=tmp_path, foreseen=foreseen))
     assert project.begun is None
-    assert children() == before
+    assert children() <= before
     project.close()

@@ -140,7 +140,7 @@ def document(
         ready = prepare(
             project, PlanOptions(), connector, snapshot, listener=lambda event: None, now=lambda: created
         )
-        return with_origin(ready.plan, ready.planned, ready.planner, project.loaded)
+        return with_origin(ready.plan, ready.planned, ready.instances, project.loaded)
     finally:
         project.close()
 
