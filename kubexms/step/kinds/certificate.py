@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import holds
+from kubexms.step.kinds._kubeadm.lifetimes import ENDS
 from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
@@ -123,22 +124,19 @@ FILES = {
 CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf")
 NAMES = (*FILES, *CONFS)
 """As `kubeadm certs renew` calls them."""
+AUTHORITIES = ("ca", "front-proxy-ca", "etcd/ca")
+_EARLY = 180 * 86400
+"""Seconds before the end of an authority from which on plans say so."""
 
-_ASK = r"""
+_ASK = (
+    ENDS
+    + r"""
 k=/etc/kubernetes
 [ -e "$k/admin.conf" ] || exit 3
 [ -r "$k/admin.conf" ] || { echo 'permission denied: /etc/kubernetes/admin.conf cannot be read'; exit 1; }
 command -v openssl >/dev/null || { echo 'openssl is not installed on this host'; exit 1; }
 nl='
 '
-# look NAME, a certificate on standard input: when it ends, and whether that is too soon
-look() {
-  e=$(openssl x509 -noout -enddate -checkend "$within" 2>/dev/null) && d= || d=1
-  case $e in notAfter=*) ;; *) return 0 ;; esac
-  e=${e#notAfter=}
-  echo "end $1 ${e%%"$nl"*}"
-  [ -z "$d" ] || echo "due $1"
-}
 # first: the first certificate alone, so that texts can be compared: starting openssl once more takes long
 first() { sed -n '/^-----BEGIN CERTIFICATE-/,/^-----END CERTIFICATE-/{p;/^-----END/q;}' | tr -d '\r'; }
 # served NAME FILE PORT OPTION...: whether what is served is what is on the disk
@@ -149,13 +147,15 @@ served() {
   s=$(timeout 5 openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null | first)
   [ -z "$s" ] || [ "$s" = "$(first <"$f")" ] || echo "stale $n"
 }
-LOOKS
-for n in ca front-proxy-ca etcd/ca; do
-  c=$k/pki/$n.crt
-  [ -e "$c" ] || continue
-  e=$(openssl x509 -noout -enddate -checkend 15552000 -in "$c" 2>/dev/null) && continue
-  e=${e#notAfter=}
-  echo "authority $n ${e%%"$nl"*}"
+told=$(ends LOOKS)
+printf '%s\n' "$told" | while read -r n state e; do
+  case $n in
+  '') ;;
+  authority:*) [ "$state" = lasts ] || echo "authority ${n#authority:} $e" ;;
+  *)
+    echo "end $n $e"
+    [ "$state" = lasts ] || echo "due $n" ;;
+  esac
 done
 m=$k/manifests/kube-apiserver.yaml
 port=$(sed -n 's/.*--secure-port=\([0-9]*\).*/\1/p' "$m" 2>/dev/null | head -n 1)
@@ -163,16 +163,14 @@ served apiserver "$k/pki/apiserver.crt" "${port:-6443}"
 served etcd-server "$k/pki/etcd/server.crt" 2379 \
   -cert "$k/pki/etcd/healthcheck-client.crt" -key "$k/pki/etcd/healthcheck-client.key"
 exit 0
-""".replace(
+"""
+).replace(
     "LOOKS",
-    "\n".join(
+    " ".join(
         [
-            *(f'[ ! -e "$k/pki/{file}" ] || look {name} <"$k/pki/{file}"' for name, file in FILES.items()),
-            *(
-                f'[ ! -e "$k/{name}" ] || sed -n \'s/^ *client-certificate-data: *//p\' "$k/{name}" | '
-                f"base64 -d | look {name}"
-                for name in CONFS
-            ),
+            *(f'{name} "$within" "$k/pki/{file}"' for name, file in FILES.items()),
+            *(f'{name} "$within" "$k/{name}"' for name in CONFS),
+            *(f'authority:{name} {_EARLY} "$k/pki/{name}.crt"' for name in AUTHORITIES),
         ]
     ),
 )
