@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from kubexms.config.template import Unknown
 from kubexms.plan.model import PlanDiagnostic, Reason
 from kubexms.plan.outputs import split
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
+from kubexms.state.model import StepState
 from kubexms.step.contract import ActionKind, Disruption, Prospect, StepExecutor
 from kubexms.step.observation import Observation
 
@@ -146,6 +148,42 @@ def never_known(works: Mapping[str, HostWork]) -> list[PlanDiagnostic]:
                 why = _never(name.removeprefix("outputs."), work.name, works) if "outputs." in name else ""
                 if why:
                     found.append(_error(f"{address} needs {name}, which nothing will give", why, address))
+    return found
+
+
+def out_of_scope(
+    works: Mapping[str, HostWork],
+    recorded: Mapping[str, StepState],
+    chosen: Collection[str] | None,
+    hosts: Collection[str],
+) -> list[PlanDiagnostic]:
+    """Steps that wait for outputs which this plan leaves out: it would never get to know them.
+
+    `recorded` is the state; `chosen` are the addresses that `--target` and `--exclude` leave, None for all;
+    `hosts` are all of the inventory, whatever `--limit` leaves.
+    """
+    found: list[PlanDiagnostic] = []
+    for work in works.values():
+        for address, planned in work.steps.items():
+            rendered = planned.instance.rendered
+            if (chosen is not None and address not in chosen) or not rendered.unknown:
+                continue
+            for name in sorted(read for read in rendered.reads if read.startswith("outputs.")):
+                path, other = split(name.removeprefix("outputs.").rpartition(".")[0])
+                host = other or work.name
+                source = f"{path}@{host}"
+                if host in works:
+                    value = works[host].outputs.get(path, {}).get(name.rpartition(".")[2])
+                    if chosen is None or source in chosen or not isinstance(value, Unknown):
+                        continue
+                    left = f"--exclude leaves out {source}"
+                elif host not in hosts or (source in recorded and recorded[source].outputs):
+                    continue
+                else:
+                    left = f"--limit leaves out {host}"
+                text = f"{address} needs {name}, which is not known, and {left}"
+                detail = f"Take that in, or leave this step out as well: --exclude '{address}'."
+                found.append(_error(text, detail, address))
     return found
 
 

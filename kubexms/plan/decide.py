@@ -210,7 +210,8 @@ def summary_of(rendered: Rendered) -> str:
     """What identifies the object, for a person."""
     if rendered.unknown_identity is not None:
         return ""
-    said = rendered.executor.summary(rendered.spec) if not rendered.sensitive else ""
+    plain = not rendered.sensitive and not rendered.unknown
+    said = rendered.executor.summary(rendered.spec) if plain else ""
     if said:
         return said
     values = (

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from kubexms.executor.events import Listener, RefreshFinished, RefreshStarted
 from kubexms.plan.assemble import assemble, host_report
+from kubexms.plan.checks import out_of_scope
 from kubexms.plan.instances import Instances
 from kubexms.plan.model import Plan, PlanOptions
 from kubexms.plan.observe import Connector, HostAnswer
 from kubexms.plan.planner import PlanListener, Planner
-from kubexms.plan.selection import matching
+from kubexms.plan.selection import is_selective, matching
 from kubexms.plan.working import HostWork, Planned, PlannedStep
 from kubexms.services.living import with_living
 from kubexms.services.project import Project
@@ -74,9 +75,11 @@ def prepare(
     _refuse_cycles(project, planned)
     if options.replace:
         matching(planned.steps(), options.replace, "--replace", _silent(project, planned))
-    made = assemble(
-        planned, project.loaded, options, created=now(), selected=selected(project, planned, options)
-    )
+    chosen = selected(project, planned, options)
+    if is_selective(options):
+        hosts = {host.name for host in project.loaded.inventory.hosts}
+        planned.diagnostics += out_of_scope(planned.hosts, snapshot.steps, chosen, hosts)
+    made = assemble(planned, project.loaded, options, created=now(), selected=chosen)
     return Prepared(made, planned, planner.instances)
 
 

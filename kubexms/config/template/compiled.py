@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +106,27 @@ class Compiler:
             return _join(output, trace)
         except UnknownAccess:
             foresee(compiled.tree, scope, trace)
+            self._suppose(compiled, scope, trace)
             return None
         except ConfigError:
             raise
         except Exception as error:  # noqa: BLE001 - filters and methods of values may raise anything
             secret_of = compiled.text if trace.sensitive else None
             raise failure(error, at, self.base_dir, tuple(scope), secret_of) from None
+
+    def _suppose(self, compiled: Compiled, scope: Mapping[str, object], trace: Trace) -> None:
+        """Add to `trace` what else is unknown that the template reads, as far as running it on can tell.
+
+        Names that are made while it runs (`outputs[step ~ '@' ~ host.name]`, in a loop) are in no text.
+        """
+        supposed = Trace(supposing=True)
+        # what fails here may do so only because of what was supposed
+        with contextlib.suppress(Exception):
+            context = compiled.template.new_context(dict(roots(scope, supposed)))
+            _join(compiled.template.root_render_func(context), supposed)
+        trace.unknown |= supposed.unknown
+        trace.reads |= supposed.unknown_at
+        trace.sensitive |= supposed.sensitive
 
 
 def _only_expression(tree: nodes.Template) -> nodes.Expr | None:

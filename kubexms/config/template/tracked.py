@@ -27,13 +27,24 @@ class Trace:
     reads: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set, repr=False)
     """The sensitive values that were read, as texts, to be removed from what commands print."""
+    supposing: bool = False
+    """Go on with an empty text for what is unknown or would have to be fetched: only to see what is read."""
+    unknown_at: set[str] = field(default_factory=set)
+    """Those of `reads` that are unknown."""
+
+    def met(self, raw: Unknown, path: str) -> None:
+        """Record something unknown."""
+        self.reads.add(path)
+        self.unknown_at.add(path)
+        self.unknown.add(raw.name or path)
 
     def open(self, raw: object, path: str) -> Any:
         """`raw` as a template may hold it. Raises `UnknownAccess`."""
         raw = self._unwrapped(raw)
         if isinstance(raw, Unknown):
-            self.reads.add(path)
-            self.unknown.add(raw.name or path)
+            self.met(raw, path)
+            if self.supposing:
+                return ""
             raise UnknownAccess(path)
         if isinstance(raw, (TrackedMap, TrackedList)):
             return raw
@@ -48,6 +59,8 @@ class Trace:
         wrapped = isinstance(raw, (Sensitive, Deferred))
         while isinstance(raw, (Sensitive, Deferred)):
             self.sensitive = True
+            if self.supposing and isinstance(raw, Deferred):
+                return ""
             raw = raw.value if isinstance(raw, Sensitive) else raw.load()
         if wrapped:
             self.secrets.update(_texts(raw))
@@ -57,8 +70,7 @@ class Trace:
         """Record everything below `raw`, without stopping at what is unknown."""
         raw = self._unwrapped(raw)
         if isinstance(raw, Unknown):
-            self.reads.add(path)
-            self.unknown.add(raw.name or path)
+            self.met(raw, path)
         elif isinstance(raw, Mapping):
             for key, value in raw.items():
                 self.survey(value, f"{path}.{key}")
@@ -207,14 +219,16 @@ def _items(other: object) -> list[Any]:
 
 
 def _stop_at_unknown(trace: Trace, raw: object, path: str) -> None:
-    probe = Trace()
+    probe = Trace(supposing=trace.supposing)
     probe.survey(raw, path)
     trace.sensitive |= probe.sensitive
     trace.secrets |= probe.secrets
     if probe.unknown:
         trace.unknown |= probe.unknown
         trace.reads |= probe.reads
-        raise UnknownAccess(path)
+        trace.unknown_at |= probe.unknown_at
+        if not trace.supposing:
+            raise UnknownAccess(path)
 
 
 def detach(value: Any) -> Any:

@@ -220,6 +220,11 @@ class CommandExecutor(StepExecutor[CommandSpec]):
     def object_id(self, spec: CommandSpec) -> str:
         return _digest(spec)
 
+    def summary(self, spec: CommandSpec) -> str:
+        """The first line of what runs."""
+        lines = spec.run.strip().splitlines() or [""]
+        return lines[0].strip() + (" …" if len(lines) > 1 else "")
+
 
 def _only_found(request: ChangeRequest) -> bool:
     """Whether all is as it should be, and only what an interrupted run began is to be looked after."""

@@ -35,6 +35,7 @@ def test_outputs_are_known_after_apply_and_then_known(tmp_path: Path) -> None:
     code, text = project.plan()
     assert code == 2, text
     assert "+ sha256 = (known after apply)" in text
+    assert f'> command "echo secret-here > {tmp_path}/made; cat {tmp_path}/made" {{' in text
     project.apply()
     assert (tmp_path / "taken").read_text() == "here\n"
     assert project.plan()[0] == 0
@@ -91,6 +92,38 @@ def test_another_hosts_outputs_go_by_its_address(tmp_path: Path) -> None:
     code, told = project.plan()
     assert code == 1
     assert "m/t/give is no step of n2. Write outputs['m/t/give@n1'] for another host's." in told
+
+
+def test_outputs_that_the_plan_leaves_out_are_not_waited_for(tmp_path: Path) -> None:
+    project = LocalProject(tmp_path / "project", "n1", "n2")
+    others = "{{ outputs['m/t/give@n1'].token }}"
+    project.tasks(
+        {"name": "t", "runOnHosts": ["n1"], "steps": [giver(tmp_path)]},
+        {"name": "u", "runOnHosts": ["n2"], "dependsOn": [], "steps": [taker(tmp_path, others)]},
+    )
+    needs = "Error: m/u/take@n2 needs outputs.m/t/give@n1.token, which is not known, and "
+    code, told = project.plan("--limit", "n2")
+    assert (code, needs + "--limit leaves out n1\n" in told) == (1, True), told
+    code, told = project.plan("--exclude", "m/t")
+    assert (code, needs + "--exclude leaves out m/t/give@n1\n" in told) == (1, True), told
+    assert "--exclude 'm/u/take@n2'" in told
+    assert project.plan("--exclude", "m/t", "--exclude", "m/u/take@n2")[0] == 0
+    project.apply("--target", "m/t")
+    assert project.plan("--limit", "n2")[0] == 2
+    assert project.plan("--exclude", "m/t")[0] == 2
+
+
+def test_of_several_outputs_each_is_waited_for(tmp_path: Path) -> None:
+    project = LocalProject(tmp_path / "project", "n1", "n2", "n3")
+    every = "{% for h in ['n1', 'n2'] %}{{ outputs['m/t/give@' ~ h].token }}{% endfor %}"
+    project.tasks(
+        {"name": "t", "runOnHosts": ["n1", "n2"], "steps": [giver(tmp_path)]},
+        {"name": "u", "runOnHosts": ["n3"], "dependsOn": [], "steps": [taker(tmp_path, every)]},
+    )
+    code, told = project.plan("--limit", "n1", "--limit", "n3")
+    assert (code, "outputs.m/t/give@n2.token, which is not known, and --limit" in told) == (1, True), told
+    code, told = project.plan("--target", "m/u")
+    assert (code, "# m/t/give@n1 will be run" in told, "# m/t/give@n2 will be run" in told) == (2, True, True)
 
 
 @pytest.mark.parametrize("wrong", ["outputs['m/t/giv'].token", "outputs['m/t/give'].tokn"])

@@ -190,6 +190,22 @@ def test_everything_that_is_waited_for_is_named() -> None:
     assert {"a.x", "b.y"} <= result.reads
 
 
+def test_what_is_waited_for_under_names_that_the_template_makes_is_named_too() -> None:
+    fetched: list[str] = []
+    names: dict[str, object] = {
+        "each": ["a", "b", "c"],
+        "of": {"x-a": {"v": Unknown("")}, "x-b": {"v": "known"}, "x-c": {"v": Unknown("")}},
+        "vars": {"token": Deferred(lambda: fetched.append("x"))},
+    }
+    result = ENGINE.render("{% for n in each %}{{ of['x-' ~ n].v }}{% endfor %}", names)
+    assert result.unknown == {"of.x-a.v", "of.x-c.v"}
+    assert result.value is None
+    assert result.reads & {"of.x-a.v", "of.x-b.v", "of.x-c.v"} == {"of.x-a.v", "of.x-c.v"}
+    result = ENGINE.render("{{ of['x-a'].v }}{{ vars.token }}{{ 1 + of['x-' ~ 'a'].v }}", names)
+    assert result.unknown == {"of.x-a.v"}, "no error is told"
+    assert fetched == [], "nothing is fetched only to see"
+
+
 def test_secrets_are_fetched_only_when_read() -> None:
     fetched: list[str] = []
 
