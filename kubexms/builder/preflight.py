@@ -12,6 +12,7 @@ from kubexms.builder.etcd import fixed_etcd
 from kubexms.builder.fixed import fixed_on_control_planes
 from kubexms.builder.floating import virtual_ip_checks
 from kubexms.builder.kubevip import MANIFEST
+from kubexms.builder.packagechecks import packages_there
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.protectionchecks import protection_checks
 from kubexms.builder.rotation import balancer_stays, endpoint_leads_here, kubevip_stays
@@ -132,20 +133,11 @@ def _node(plan: ClusterPlan) -> list[StepSpec]:
                 ),
             )
         )
+    steps += packages_there(plan)
     if settings.worker_memory_mb:
         steps.append(_memory("memory", settings.worker_memory_mb, "a node"))
     if settings.disk_mb:
-        steps.append(
-            step(
-                "disk",
-                "assert",
-                check=f"test ! -e {JOINED} || exit 0\n"
-                "room=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')\n"
-                f'test "$room" -ge {settings.disk_mb}\n',
-                message=f"a node needs {settings.disk_mb} MiB of room below /var/lib: make room, or set "
-                "preflight.diskMb",
-            )
-        )
+        steps.append(_disk(settings.disk_mb))
     network = plan.spec.network
     for name, cidr in (("pod-network", network.pod_cidr), ("service-network", network.service_cidr)):
         steps.append(_no_route(name, cidr))
@@ -200,6 +192,20 @@ def _memory(name: str, least: int, what: str) -> StepSpec:
     )
 
 
+def _disk(least: int) -> StepSpec:
+    check = (
+        f"test ! -e {JOINED} || exit 0\n"
+        "df -Pk /var/lib | awk 'NR == 2 { device = $1; room = int($4 / 1024); at = $NF }\n"
+        "    END {\n"
+        f"        if (room >= {least}) exit 0\n"
+        '        print room " MiB are free there, on " device ", mounted at " at "."\n'
+        "        exit 1\n"
+        "    }'\n"
+    )
+    message = f"a node needs {least} MiB of room below /var/lib: make room, or set preflight.diskMb"
+    return step("disk", "assert", check=check, message=message, show_output=True)
+
+
 def _no_route(name: str, cidr: str) -> StepSpec:
     """Neither a route into the network nor one around it; the default route is none of these."""
     check = (
@@ -217,15 +223,41 @@ def _no_route(name: str, cidr: str) -> StepSpec:
 
 
 def _ports(name: str, ports: dict[str, str]) -> StepSpec:
-    check = (
-        "if command -v ss >/dev/null 2>&1; then\n"
-        "    taken=$(ss -H -ltnp 'sport = :{{ each.key }}')\n"
-        '    test -z "$taken" || ! printf \'%s\\n\' "$taken" | grep -qv \'"{{ each.value }}\'\n'
-        "else\n"
-        f"    test ! -e {JOINED} || exit 0\n"
-        "    ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |\n"
-        "        grep -qiE '^ *[0-9]+: [0-9A-F]+:{{ '%04X' % (each.key | int) }} [0-9A-F:]+ 0A '\n"
-        "fi\n"
+    message = "another program than {{ each.value }} listens on port {{ each.key }}: stop it"
+    return step(
+        name,
+        "assert",
+        for_each=ports,
+        check=Template(_PORT),
+        message=Template(message),
+        show_output=True,
     )
-    message = "another program than {{ each.value }} listens on port {{ each.key }} (see `ss -ltnp`): stop it"
-    return step(name, "assert", for_each=ports, check=Template(check), message=Template(message))
+
+
+# Without ss it is told who has a port, but not whether the cluster's own program has the others: a search
+# through all processes is for refusals only.
+_PORT = f"""\
+if command -v ss >/dev/null 2>&1; then
+    ss -H -ltnp 'sport = :{{{{ each.key }}}}' | grep -v '"{{{{ each.value }}}}' | awk '{{
+        bad = 1
+        if (!match($0, /"[^"]*",pid=[0-9]+/)) next
+        split(substr($0, RSTART, RLENGTH), part, /",pid=/)
+        who = substr(part[1], 2) " (process " part[2] ")"
+        if (!seen[who " " $4]++) print who " listens on " $4 "."
+    }} END {{ exit bad }}'
+    exit
+fi
+test ! -e {JOINED} || exit 0
+sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '
+    $2 ~ /:{{{{ '%04X' % (each.key | int) }}}}$/ && $4 == "0A" {{ print "socket:[" $10 "]" }}')
+test -n "$sockets" || exit 0
+for process in /proc/[0-9]*; do
+    for handle in "$process"/fd/*; do
+        case $(readlink "$handle") in socket:*) ;; *) continue ;; esac
+        printf '%s\\n' "$sockets" | grep -qxF "$(readlink "$handle")" || continue
+        echo "$(cat "$process/comm") (process ${{process#/proc/}}) listens on it."
+        break
+    done
+done 2>/dev/null
+exit 1
+"""

@@ -17,6 +17,7 @@ from kubexms.spec.pipeline import StepSpec, TaskSpec
 
 CRI = "io.containerd.grpc.v1.cri"
 PROGRAMS = "/usr/local/bin"
+PACKAGES = ("kubeadm", "kubelet", "kubectl")
 DEBIAN_CNI = "containernetworking-plugins"
 
 
@@ -113,7 +114,7 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
         sources += ["kubelet-unit", "kubelet-kubeadm"]
     else:
         # without a revision: the one that the repository has, 1.31.4-1.1 for instance
-        names = [f"{name}={plan.version}" for name in ("kubeadm", "kubelet", "kubectl")]
+        names = [f"{name}={plan.version}" for name in PACKAGES]
         steps = [step("packages", "package", packages=names, hold=True)]
     steps.append(
         step(

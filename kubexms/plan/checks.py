@@ -62,7 +62,12 @@ def _verdict(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:
     if seen is None:
         return []
     message = rendered.executor.verdict(rendered.spec, seen.observation)
-    return [_error(message, "", planned.change.address)] if message else []
+    if not message:
+        return []
+    summary, _, detail = message.partition("\n")
+    if planned.instance.step.sensitive or rendered.sensitive:
+        detail = ""  # a host that was asked with a secret may have told it
+    return [_error(summary, detail, planned.change.address)]
 
 
 def _noted(work: HostWork, planned: PlannedStep) -> list[PlanDiagnostic]:

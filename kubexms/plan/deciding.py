@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.decide import Evidence, decide, summary_of
-from kubexms.plan.flow import explicit, outputs_of, runs_users_shell, same_object
+from kubexms.plan.flow import changed_before, explicit, outputs_of, runs_users_shell, same_object
 from kubexms.plan.former import former_of
 from kubexms.plan.inputs import input_digests
 from kubexms.plan.model import PlanOptions
@@ -64,6 +64,10 @@ class Decider:
                 # facts became known after the question was put: the answer is read with them
                 found = instance.rendered.executor.observe(instance.rendered.spec, seen.record)
                 seen = answer.seen[address] = Seen(instance.rendered, seen.record, found, seen.guard)
+            first = changed_before(work, instance)
+            if first:
+                not_yet = Observation.unknown(f"it is looked at when {first} has run")
+                seen = answer.seen[address] = Seen(seen.rendered, None, not_yet, seen.guard)
             observation = seen.observation
             if seen.guard is GuardMode.UNAVAILABLE:
                 notes = ("its check ran unguarded: the host offers no read-only guard to this user",)

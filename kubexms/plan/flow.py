@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
 from kubexms.config.project import LoadedProject
 from kubexms.config.template import Unknown
@@ -64,6 +65,22 @@ def flow(work: HostWork, step: PlannedStep) -> None:
         work.unknown_facts[fact] = path
     if names:
         work.outputs[path] = {name: Unknown(f"outputs.{path}.{name}") for name in names}
+
+
+def changed_before(work: HostWork, instance: Instance) -> str:
+    """The first step before this one that is still to change what its question is about; empty: none."""
+    executor, spec = instance.rendered.executor, instance.rendered.spec
+    about = [PurePosixPath(path) for path in executor.looks_at(spec)]
+    if not about:
+        return ""
+    for address, step in work.steps.items():
+        other = step.instance.rendered
+        if not step.change.effective or other.unknown_identity is not None:
+            continue
+        paths = map(PurePosixPath, other.executor.paths(other.spec))
+        if any(path.is_relative_to(one) for path in paths for one in about):
+            return address
+    return ""
 
 
 def declared_facts(instance: Instance) -> set[str]:

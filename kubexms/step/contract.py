@@ -188,8 +188,15 @@ class StepExecutor(ABC, Generic[S]):
         return frozenset()
 
     def verdict(self, spec: S, observation: Observation) -> str | None:
-        """For preflight kinds: the message with which a plan fails, or None."""
+        """For preflight kinds: with what a plan fails (details after the first line), or None."""
         return None
+
+    def looks_at(self, spec: S) -> tuple[str, ...]:
+        """Paths on the host that the question is about, where earlier steps may still change something.
+
+        While one of them is to do so (`paths`), the answer of now tells nothing, and is taken as unknown.
+        """
+        return ()
 
     def review(self, steps: Sequence[Prospect[S]]) -> Mapping[str, str]:
         """What is wrong with all steps of this kind together, on all hosts that answer: address to message.

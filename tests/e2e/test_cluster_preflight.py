@@ -10,15 +10,26 @@ from typing import Any
 import pytest
 
 from kubexms.services.artifacts import Named, add
-from tests.e2e.projects import ProjectDirectory
+from tests.e2e.projects import ProjectDirectory, file
 from tests.e2e.testbed import Fleet, Host
+
+REPOSITORY = r"""
+mkdir -p /srv/kubernetes /etc/apt/sources.list.d && cd /srv/kubernetes || exit 1
+for name in kubeadm kubelet kubectl; do for version in {versions}; do
+    printf 'Package: %s\nVersion: %s\nArchitecture: all\nFilename: ./none\nSize: 1\n' "$name" "$version"
+    printf 'SHA256: %064d\nDescription: none\nMaintainer: x <x@example.com>\n\n' 0
+done; done >Packages
+echo 'deb [trusted=yes] file:/srv/kubernetes ./' >/etc/apt/sources.list.d/kubernetes.list
+"""
+"""The lists of a repository, which is all that a plan looks at. The host's own lists know nothing of it."""
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    """Two bare hosts; every test leaves them as it found them."""
+    """Two bare hosts that know a repository; every test leaves them as it found them."""
     with Fleet() as made:
-        made.up(2)
+        for host in made.up(2):
+            host.run(REPOSITORY.format(versions="1.20.1-00 1.20.2-00"), check=True)
         yield made
 
 
@@ -81,6 +92,48 @@ def test_bare_hosts_are_good_enough(project: ClusterProject) -> None:
     assert "will be created" in done.stdout
 
 
+def test_a_version_that_no_repository_has(project: ClusterProject) -> None:
+    before = [host.upper_listing() for host in project.hosts]
+    project.described(kubernetes={"version": "1.20.9", "source": "packages"})
+    said = project.refused()
+    assert "Kubernetes 1.20.9 cannot be installed from this host's package repositories: give" in said
+    assert "kubeadm: 1.20.2-00, 1.20.1-00 kubelet: 1.20.2-00, 1.20.1-00 kubectl: 1.20.2-00," in said
+    assert [host.upper_listing() for host in project.hosts] == before
+
+
+def test_a_repository_that_the_plan_itself_brings(project: ClusterProject) -> None:
+    """A pipeline beside the cluster is about to add it: whether it has the version is known afterwards."""
+    host, sources = project.hosts[1], "/etc/apt/sources.list.d/kubernetes.list"
+    with on(host, f"mv {sources} /root", f"mv /root/kubernetes.list {sources}"):
+        assert f"test-preflight/node/packages@{host.name}" in project.refused()
+        project.pipeline(file("repository", sources, "deb [trusted=yes] file:/srv/kubernetes ./\n"))
+        (project.root / "pipeline.yaml").rename(project.root / "apt.yaml")
+        done = project.run("plan")
+    assert done.returncode == 0, done.stderr
+    assert f"it is looked at when m/t/repository@{host.name} has run" in done.stdout
+
+
+def test_programs_that_are_newer_or_hidden(project: ClusterProject) -> None:
+    """Package tools do not go back; and the shell finds what somebody once put on the host first."""
+    first, second = project.hosts
+    build = (
+        "mkdir -p /root/k/DEBIAN && printf 'Package: kubelet\\nVersion: 1.21.0-00\\nArchitecture: all\\n"
+        "Maintainer: x <x@example.com>\\nDescription: none\\n' >/root/k/DEBIAN/control && "
+        "dpkg-deb -b /root/k /root/k.deb && dpkg -i /root/k.deb"
+    )
+    old = "printf '#!/bin/sh\\necho v1.19.0\\n' >/usr/local/bin/kubeadm && chmod +x /usr/local/bin/kubeadm"
+    with (
+        on(first, build, "dpkg -P kubelet; rm -r /root/k /root/k.deb"),
+        on(second, old, "rm /usr/local/bin/kubeadm"),
+    ):
+        said = project.refused()
+    assert "Installed is kubelet 1.21.0-00, which is newer, and package tools do not go back." in said
+    assert (
+        "a program in /usr/local/bin would be taken for the package's, and is not Kubernetes 1.20.2" in said
+    )
+    assert "/usr/local/bin/kubeadm is 1.19.0." in said
+
+
 LISTEN = "systemd-run -q --collect --unit=squatter python3 -m http.server {port}"
 BUSY = "for i in $(seq 50); do ss -Hltn 'sport = :{port}' | grep -q . && exit 0; sleep 0.1; done; exit 1"
 
@@ -88,7 +141,9 @@ BUSY = "for i in $(seq 50); do ss -Hltn 'sport = :{port}' | grep -q . && exit 0;
 def test_a_port_that_another_program_has(project: ClusterProject) -> None:
     with on(project.hosts[0], f"{LISTEN} && ({BUSY})".format(port=2379), "systemctl stop squatter"):
         said = project.refused()
-    assert "another program than etcd listens on port 2379" in said
+    assert "another program than etcd listens on port 2379: stop it" in said
+    assert "python3 (process " in said
+    assert ") listens on 0.0.0.0:2379." in said
     assert f'test-preflight/control-plane/port["2379"]@{project.hosts[0].name}' in said
 
 
@@ -102,13 +157,17 @@ def test_a_port_without_ss(project: ClusterProject) -> None:
     host = project.hosts[1]
     hide, show = "mv $(command -v ss) /root/ss", "mv /root/ss /usr/bin/ss; systemctl stop squatter"
     with on(host, f"{LISTEN} && ({BUSY}) && {hide}".format(port=10250), show):
-        assert "another program than kubelet listens on port 10250" in project.refused()
+        said = project.refused()
+    assert "another program than kubelet listens on port 10250: stop it" in said
+    assert "python3 (process " in said
+    assert ") listens on it." in said
 
 
 def test_too_little_disk(project: ClusterProject) -> None:
     project.cluster(diskMb=10**9)
     said = project.refused()
     assert "a node needs 1000000000 MiB of room below /var/lib" in said
+    assert " MiB are free there, on overlay, mounted at /." in said
 
 
 def test_too_little_memory_and_too_few_processors(project: ClusterProject) -> None:

@@ -25,7 +25,6 @@ from kubexms.step.contract import (
 )
 from kubexms.step.kinds._fields import AbsolutePath, Owner
 from kubexms.step.kinds._shell.checks import (
-    SHOWN,
     Asked,
     Condition,
     ask_all,
@@ -165,7 +164,7 @@ class CommandExecutor(StepExecutor[CommandSpec]):
         if unknown is not None:
             return unknown
         extra: dict[str, JsonValue] = {}
-        if (told := said.pop(SHOWN, None)) is not None and told.holds:
+        if (told := said.pop("outputs_from", None)) is not None and told.holds:
             extra["shown"] = read_shown(record)
         if spec.runs is not None:
             return Observation.present({}, extra)
@@ -253,7 +252,7 @@ def _asked(spec: CommandSpec) -> Asked:
             conditions.append(Condition(name, text=text, timeout=spec.check_timeout))
     if spec.outputs_from is not None:
         text = program(spec.outputs_from, cwd=spec.cwd, env=spec.env)
-        conditions.append(Condition(SHOWN, text=text, timeout=spec.check_timeout))
+        conditions.append(Condition("outputs_from", text=text, timeout=spec.check_timeout, shown=True))
     return Asked(tuple(conditions), guarded=spec.guard == "on", user=spec.user)
 
 

@@ -4,7 +4,7 @@ One fragment asks all of them. A record's text has a line `NAME STATUS [FLAG]` p
 is `ro` where the check met the read-only guard, `time` where its time was over, and `big` where it
 printed too much. Nothing that a
 check prints becomes part of the record, which would change from one observation to the next: but for
-`SHOWN`, which is asked for what it prints.
+one that is `shown`, which is asked for what it prints.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from kubexms.step.observation import Observation
 from kubexms.step.shell import quote
 
 NOT_FOUND = 127
-SHOWN = "outputs_from"
-"""The condition whose text is kept: what it printed stands after a blank line at the record's end."""
 SHOWN_LIMIT = 65536
-"""Bytes of it."""
+"""Bytes of what a check prints that are kept."""
 
 # check NAME SECONDS TEXT: adds a line to $r. The descriptors that carry records are closed for it: what
 # it leaves behind must not hold them open, and no check may answer for another.
@@ -44,7 +42,7 @@ _SHOW = """\
 show() {
     s=0 f=
     (
-        ulimit -f 256
+        ulimit -S -f 256
         printf 'exec </dev/null\\n%s\\n' "$3" | timeout "$2" sh -c '. /proc/self/fd/0' 2>"$e" 3>&- 6>&-
     ) >"$e.out" || s=$?
     o=$(head -c LIMIT "$e.out")
@@ -83,6 +81,8 @@ class Condition:
     text: str | None = None
     timeout: float = 20.0
     """Seconds."""
+    shown: bool = False
+    """What the text prints is kept, after a blank line at the record's end. Only for the last condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def ask_all(asked: Sequence[Asked]) -> tuple[Probe, ...]:
         conditions = [condition for index in indexes for condition in asked[index].conditions]
         has_text = any(condition.text is not None for condition in conditions)
         lines = [_EXISTS + _CHECK if has_text else _EXISTS]
-        if any(condition.name == SHOWN for condition in conditions):
+        if any(condition.shown for condition in conditions):
             lines.append(_SHOW)
         for index in indexes:
             lines.append("r=")
@@ -137,7 +137,7 @@ def ask_all(asked: Sequence[Asked]) -> tuple[Probe, ...]:
 def _line(condition: Condition) -> str:
     if condition.path is not None:
         return f"exists {condition.name} {quote(condition.path)}"
-    verb = "show" if condition.name == SHOWN else "check"
+    verb = "show" if condition.shown else "check"
     return f"{verb} {condition.name} {condition.timeout:g} {quote(condition.text or '')}"
 
 
@@ -153,7 +153,7 @@ def read_said(record: Record) -> dict[str, Said]:
 
 
 def read_shown(record: Record) -> str:
-    """What the text of `SHOWN` printed."""
+    """What the condition that is `shown` printed."""
     return record.text.partition(b"\n\n")[2].decode("utf-8", "replace")
 
 
