@@ -44,7 +44,9 @@ class Merged:
     """Nothing is new: `run` is the record before, with one more run counted."""
 
 
-def merge(findings: Findings, before: tuple[RunRecord, Sequence[StepRecord]] | None, *, newest: bool) -> Merged:
+def merge(
+    findings: Findings, before: tuple[RunRecord, Sequence[StepRecord]] | None, *, newest: bool
+) -> Merged:
     """The findings joined to the latest drift run's; `newest`: no other run happened since that one."""
     run = findings.run
     known = {record.address: record for record in (before[1] if before else ()) if record.status == "drifted"}
@@ -92,7 +94,9 @@ def record(path: Path, findings: Findings) -> Merged | None:
         return None
     try:
         with contextlib.closing(
-            sqlite3.connect(f"file:{path.absolute()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+            sqlite3.connect(
+                f"file:{path.absolute()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            )
         ) as connection:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
@@ -110,9 +114,11 @@ def record(path: Path, findings: Findings) -> Merged | None:
 def _write(connection: sqlite3.Connection, path: Path, findings: Findings) -> Merged | None:
     if int(values_of(connection, path)["version"]) != STATE_VERSION:
         return None
-    order = "ORDER BY started DESC, id DESC"
-    newest = connection.execute(f"SELECT id FROM runs {order} LIMIT 1").fetchone()  # noqa: S608
-    drifts = [id for (id,) in connection.execute(f"SELECT id FROM runs WHERE data LIKE ? {order}", (_DRIFT,))]  # noqa: S608
+    newest = connection.execute("SELECT id FROM runs ORDER BY started DESC, id DESC LIMIT 1").fetchone()
+    found = connection.execute(
+        "SELECT id FROM runs WHERE data LIKE ? ORDER BY started DESC, id DESC", (_DRIFT,)
+    )
+    drifts = [run for (run,) in found]
     before = _run(connection, drifts[0]) if drifts else None
     merged = merge(findings, before, newest=bool(drifts) and newest[0] == drifts[0])
     row = (merged.run.id, merged.run.started.isoformat(), text_of(merged.run))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=FrozenModel)
 
+
 @contextmanager
 def reading(
     path: Path, workspace: str, *, migrations: Mapping[int, Migration] | None = None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from kubexms.errors import StateError, StateLocked, StateVersionError
 from kubexms.state.history import KEPT, Findings
-from kubexms.state.memory import MemoryStore
 from kubexms.state.model import (
     HostState,
     Intent,
@@ -22,7 +19,6 @@ from kubexms.state.model import (
     StepState,
 )
 from kubexms.state.protocol import StateStore
-from kubexms.state.store import open_store
 from kubexms.step.observation import Observation
 from tests.contract.state.conftest import Make
 
