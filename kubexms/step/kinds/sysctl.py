@@ -216,27 +216,23 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
         return observed == MISSING or satisfies(desired, observed)
 
     def action(self, spec: SysctlSpec, request: ChangeRequest) -> Action:
-        """Runs it first: a value that the kernel refuses never reaches the file."""
+        """Runs it first: a value that the kernel refuses never reaches the file.
+
+        With `atLeast` the file is first: what runs and is in no file counts as the kernel's own, so that
+        whoever is killed in between would have set a value that no boot sets.
+        """
         if spec.state == "absent" or spec.value is None:
             return Action(f"rm -f {quote(spec.conf)}\n", backup=(spec.conf,))
-        proc, value = quote(f"/proc/sys/{spec.proc}"), _plain(spec.value)
+        writes = spec.persistent and request.changed & {"persistent", "overriddenBy"}
+        keeps = put(spec.conf, f"{spec.dotted} = {_plain(spec.value)}\n") if writes else ""
+        existed = request.before.extra.get("kept") is True
         script = PUT
-        if "value" in request.changed:
-            # "was" is written once: the value that ran before kubexms first touched it
-            script += (
-                f"if [ -e {proc} ]; then\n"
-                '  was="$KX_BACKUP/was"\n'
-                f'  [ -e "$was" ] || cat {proc} >"$was" 2>/dev/null || rm -f "$was"\n'
-                f"  printf '%s\\n' {quote(value)} >{proc} || {{\n"
-                f"    echo {quote(f'the kernel refused {spec.dotted} = {value}')} >&2; exit 1; }}\n"
-            )
-            if not spec.ignore_missing:
-                hint = "load the module that provides it first (net.bridge.*: br_netfilter)"
-                message = f"the kernel has no {spec.dotted}: {hint}"
-                script += f"else echo {quote(message)} >&2; exit 1\n"
-            script += "fi\n"
-        if spec.persistent and request.changed & {"persistent", "overriddenBy"}:
-            script += put(spec.conf, f"{spec.dotted} = {value}\n")
+        if "value" not in request.changed:
+            script += keeps
+        elif spec.at_least and not existed:
+            script += keeps + self._running(spec, f"rm -f {quote(spec.conf)}; " if keeps else "")
+        else:
+            script += self._running(spec, "") + keeps
         winner = request.before.attributes.get("overriddenBy")
         if spec.persistent and isinstance(winner, str):
             message = (
@@ -245,6 +241,24 @@ class SysctlExecutor(StepExecutor[SysctlSpec]):
             )
             script += f"echo {quote(message)} >&2\nexit 1\n"
         return Action(script, backup=(spec.conf,))
+
+    @staticmethod
+    def _running(spec: SysctlSpec, refused: str) -> str:
+        """Sets what runs; `refused` is done before it fails."""
+        proc, value = quote(f"/proc/sys/{spec.proc}"), _plain(spec.value or "")
+        # "was" is written once: the value that ran before kubexms first touched it
+        script = (
+            f"if [ -e {proc} ]; then\n"
+            '  was="$KX_BACKUP/was"\n'
+            f'  [ -e "$was" ] || cat {proc} >"$was" 2>/dev/null || rm -f "$was"\n'
+            f"  printf '%s\\n' {quote(value)} >{proc} || {{\n"
+            f"    {refused}echo {quote(f'the kernel refused {spec.dotted} = {value}')} >&2; exit 1; }}\n"
+        )
+        if not spec.ignore_missing:
+            hint = "load the module that provides it first (net.bridge.*: br_netfilter)"
+            message = f"the kernel has no {spec.dotted}: {hint}"
+            script += f"else {refused}echo {quote(message)} >&2; exit 1\n"
+        return script + "fi\n"
 
     def undo(self, spec: SysctlSpec, prior: Observation) -> Action | None:
         """The file as it was, and the value that ran."""
