@@ -88,19 +88,29 @@ def remove(opened: HasState, patterns: Sequence[str], *, lock_timeout: float = 0
 
 
 def move(opened: HasState, source: str, target: str, *, lock_timeout: float = 0.0) -> list[tuple[str, str]]:
-    """Rename an address, or everything below a prefix (`module`, `module/task`). Returns the pairs."""
+    """Rename an address, or everything below a prefix (`module`, `module/task`). Returns the pairs.
+
+    Raises `StateError`, also for another host that the state knows: what an entry tells is on its own.
+    """
     pairs: list[tuple[str, str]] = []
-    for text in opened.store.snapshot().steps:
+    snapshot = opened.store.snapshot()
+    for text in snapshot.steps:
         rest = text[len(source) :]
         if text == source or (text.startswith(source) and rest[:1] in ("/", "@", "[")):
             pairs.append((text, target + rest))
     if not pairs:
         raise StateError(f"{source} is not in the state", detail="`kubexms state list` shows the addresses.")
-    for _, new in pairs:
+    for old, new in pairs:
         try:
-            Address.parse(new)
+            host = Address.parse(new).host
         except ValueError as error:
             raise StateError(str(error)) from error
+        if host != Address.parse(old).host and host in snapshot.hosts:
+            raise StateError(
+                f"{old} cannot be moved to {host}, which is another host",
+                detail="What it tells is true of its own host only. A host that was renamed in the inventory "
+                "takes its entries along before it is applied to under its new name.",
+            )
     with writing(opened, "state mv", lock_timeout) as writer:
         writer.move(pairs)
     return pairs

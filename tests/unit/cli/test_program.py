@@ -260,12 +260,17 @@ def test_state_and_runs(project: Path) -> None:
     shown = in_project(project, "runs show", runs[0]["id"][:12])
     assert "m/t/hello@here" in shown.stdout
     assert in_project(project, "state mv m/t/hello m/t/hi").stdout == "Moved m/t/hello@here to m/t/hi@here\n"
+    assert in_project(project, "state mv m/t/hi@here m/t/hi@there").returncode == 0
+    refused = in_project(project, "state mv m/t/hi@there m/t/hi@here")
+    assert "Error: m/t/hi@there cannot be moved to here, which is another host\n" in refused.stderr
+    assert in_project(project, "state rm m/t/hi@there").returncode == 0
+    assert in_project(project, "state mv m/t/root m/t/hi").returncode == 0
     assert in_project(project, "state rm m/t/hi").stdout == "Forgot m/t/hi@here\n"
     pulled = in_project(project, "state pull").stdout
     assert {"version", "serial", "lineage"} <= set(json.loads(pulled))
     (project / "state.json").write_text(pulled)
     assert in_project(project, "state push state.json").returncode == 0
-    assert in_project(project, "state forget --host here").stdout == "Forgot here and 1 entry.\n"
+    assert in_project(project, "state forget --host here").stdout == "Forgot here and 0 entries.\n"
     assert in_project(project, "state show nothing").returncode == 1
 
 
