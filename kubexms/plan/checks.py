@@ -90,11 +90,12 @@ def _undecided(planned: PlannedStep) -> list[PlanDiagnostic]:
         return []
     if planned.change.reason is Reason.REPLACE_REQUESTED or not planned.change.effective:
         return []
+    stated = planned.change.previous_address or planned.change.address
     return [
         _error(
             f"{planned.change.address} was interrupted (run {intent.run}); nobody can see how far it got",
             f"Look at the host, then either run it again with --replace '{planned.change.address}', "
-            f"or accept it as done with `kubexms state accept '{planned.change.address}'`.",
+            f"or accept it as done with `kubexms state accept '{stated}'`.",
             planned.change.address,
         )
     ]

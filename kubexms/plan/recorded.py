@@ -109,16 +109,19 @@ def apply_moves(snapshot: StateSnapshot, moves: Sequence[Moved]) -> tuple[StateS
     """
     if not moves:
         return snapshot, {}
-    steps = dict(snapshot.steps)
+    steps, intents = dict(snapshot.steps), dict(snapshot.intents)
     previous: dict[str, str] = {}
     for move in moves:
-        for old in [text for text in steps if _within(text, move.from_)]:
+        for old in [text for text in {**steps, **intents} if _within(text, move.from_)]:
             new = move.to + old[len(move.from_) :]
-            if new in steps:
+            if new in steps or new in intents:
                 continue
-            steps[new] = steps.pop(old).model_copy(update={"address": new})
+            if old in steps:
+                steps[new] = steps.pop(old).model_copy(update={"address": new})
+            if old in intents:  # what a run began under the old name goes on under the new one
+                intents[new] = intents.pop(old).model_copy(update={"address": new})
             previous[new] = previous.pop(old, old)
-    return snapshot.model_copy(update={"steps": steps}), previous
+    return snapshot.model_copy(update={"steps": steps, "intents": intents}), previous
 
 
 def _within(address: str, prefix: str) -> bool:

@@ -94,7 +94,7 @@ def move(opened: HasState, source: str, target: str, *, lock_timeout: float = 0.
     """
     pairs: list[tuple[str, str]] = []
     snapshot = opened.store.snapshot()
-    for text in snapshot.steps:
+    for text in {**snapshot.steps, **snapshot.intents}:
         rest = text[len(source) :]
         if text == source or (text.startswith(source) and rest[:1] in ("/", "@", "[")):
             pairs.append((text, target + rest))

@@ -134,11 +134,12 @@ class MemoryWriter:
         with self._writing() as content:
             steps, intents = dict(content.steps), dict(content.intents)
             for old, new in pairs:
-                if old not in steps:
+                if old not in steps and old not in intents:
                     raise StateError(f"{old} is not in the state")
-                if new in steps:
+                if new in steps or new in intents:
                     raise StateError(f"{new} is in the state already")
-                steps[new] = steps.pop(old).model_copy(update={"address": new})
+                if old in steps:
+                    steps[new] = steps.pop(old).model_copy(update={"address": new})
                 if old in intents:
                     intents[new] = intents.pop(old).model_copy(update={"address": new})
             content.steps, content.intents = steps, intents

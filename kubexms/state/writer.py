@@ -239,14 +239,16 @@ def _add_results(connection: Connection, records: Sequence[StepRecord], run: str
 
 def _move(connection: Connection, old: str, new: str) -> None:
     text = connection.scalar(select(STEPS.c.data).where(STEPS.c.address == old))
-    if text is None:
-        raise StateError(f"{old} is not in the state", detail="`kubexms state list` shows the addresses.")
-    if connection.scalar(select(STEPS.c.address).where(STEPS.c.address == new)) is not None:
-        raise StateError(f"{new} is in the state already", detail="Forget it first (`kubexms state rm`).")
-    entry = model_of(StepState, text).model_copy(update={"address": new})
-    drop(connection, STEPS.c.address, [old])
-    put(connection, STEPS, [{"address": new, "data": text_of(entry)}])
     intent = connection.scalar(select(INTENTS.c.data).where(INTENTS.c.address == old))
+    if text is None and intent is None:
+        raise StateError(f"{old} is not in the state", detail="`kubexms state list` shows the addresses.")
+    for table in (STEPS, INTENTS):
+        if connection.scalar(select(table.c.address).where(table.c.address == new)) is not None:
+            raise StateError(f"{new} is in the state already", detail="Forget it first (`kubexms state rm`).")
+    if text is not None:
+        entry = model_of(StepState, text).model_copy(update={"address": new})
+        drop(connection, STEPS.c.address, [old])
+        put(connection, STEPS, [{"address": new, "data": text_of(entry)}])
     if intent is not None:
         drop(connection, INTENTS.c.address, [old])
         moved = model_of(Intent, intent).model_copy(update={"address": new})

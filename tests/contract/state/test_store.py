@@ -130,6 +130,11 @@ def test_moves_are_all_or_none(store: StateStore) -> None:
         with pytest.raises(StateError, match="not in the state"):
             writer.move([("x/t/s@n1", "y/t/s@n1")])
         writer.move([("a/t/s@n1", "b/t/s@n1")])
+        writer.open_intent(intent("a/t/begun@n1"))
+        with pytest.raises(StateError, match="already"):
+            writer.move([("c/t/s@n1", "a/t/begun@n1")])
+        writer.move([("a/t/begun@n1", "b/t/begun@n1")])
+    assert "b/t/begun@n1" in store.snapshot().intents, "what was begun has a name, too, and no entry yet"
     snapshot = store.snapshot()
     assert snapshot.steps["b/t/s@n1"].address == snapshot.intents["b/t/s@n1"].address == "b/t/s@n1"
     assert "a/t/s@n1" not in snapshot.steps

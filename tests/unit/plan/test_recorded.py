@@ -14,7 +14,7 @@ from kubexms.plan.rendered import Unselected
 from kubexms.plan.working import HostWork
 from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import Moved
-from kubexms.state.model import StateMeta, StateSnapshot, StepState
+from kubexms.state.model import Intent, StateMeta, StateSnapshot, StepState
 from kubexms.step.contract import ActionKind
 from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
@@ -120,3 +120,17 @@ def test_a_move_that_was_done_is_left_alone() -> None:
     snapshot = StateSnapshot(meta=META, steps={"m/t/s@n1": known(), "n/t/s@n1": known("n/t/s@n1")})
     _, previous = apply_moves(snapshot, [Moved.from_json({"from": "m", "to": "n"})])
     assert previous == {}
+
+
+def test_what_a_run_began_goes_along() -> None:
+    when = "2026-01-02T03:04:05Z"
+    data = {"address": "m/t/s@n1", "run": "r", "kind": "toy", "action": "create", "spec": {}, "at": when}
+    begun = Intent.model_validate({**data, "specDigest": "v1:x"})
+    other = begun.model_copy(update={"address": "m/t/r@n1"})
+    snapshot = StateSnapshot(
+        meta=META, steps={"m/t/s@n1": known()}, intents={"m/t/s@n1": begun, "m/t/r@n1": other}
+    )
+    moved, previous = apply_moves(snapshot, [Moved.from_json({"from": "m", "to": "n"})])
+    assert previous == {"n/t/s@n1": "m/t/s@n1", "n/t/r@n1": "m/t/r@n1"}
+    assert {name: intent.address for name, intent in moved.intents.items()} == {name: name for name in previous}
+    assert set(moved.steps) == {"n/t/s@n1"}
