@@ -132,5 +132,5 @@ def test_what_a_run_began_goes_along() -> None:
     )
     moved, previous = apply_moves(snapshot, [Moved.from_json({"from": "m", "to": "n"})])
     assert previous == {"n/t/s@n1": "m/t/s@n1", "n/t/r@n1": "m/t/r@n1"}
-    assert {name: intent.address for name, intent in moved.intents.items()} == {name: name for name in previous}
+    assert [(name, intent.address) for name, intent in moved.intents.items()] == [(n, n) for n in previous]
     assert set(moved.steps) == {"n/t/s@n1"}
