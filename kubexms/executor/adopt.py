@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from kubexms.executor.entries import adopted_entry, resolved_entry
@@ -53,10 +53,12 @@ def adoptions(planned: Planned, selected: set[str], *, run: str, first_order: in
                 previous = None
             if previous is not None and about_another(previous, step.instance.rendered):
                 previous = None
+            sources = _source_digests(planned, work, step)
             if (
                 previous is not None
                 and step.intent is None
                 and not _differs(step, previous, observation, planned.conceal)
+                and not _knows_more(step, previous, observation, sources)
             ):
                 continue
             entry = adopted_entry(
@@ -66,7 +68,7 @@ def adoptions(planned: Planned, selected: set[str], *, run: str, first_order: in
                 run=run,
                 machine_id=machine,
                 order=previous.order if previous else order,
-                source_digests=_source_digests(planned, work, step),
+                source_digests=sources,
                 previous=previous,
             )
             found.append(resolved_entry(entry, step.intent, observation))
@@ -83,6 +85,16 @@ def _differs(step: PlannedStep, entry: StepState, observation: Observation, conc
         or entry.tainted
         or (bool(step.instance.step.triggers) and entry.trigger_digest != digest(step.instance.trigger))
     )
+
+
+def _knows_more(
+    step: PlannedStep, entry: StepState, observation: Observation, sources: Mapping[str, str]
+) -> bool:
+    """Whether the kind would remember something else by now, and makes use of that when it asks."""
+    rendered = step.instance.rendered
+    if not rendered.executor.recalls or rendered.unknown_identity is not None:
+        return False
+    return rendered.executor.remember(rendered.spec, observation, sources) != entry.remembered
 
 
 def _source_digests(planned: Planned, work: HostWork, step: PlannedStep) -> dict[str, str]:

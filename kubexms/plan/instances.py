@@ -13,6 +13,7 @@ from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder, Bound
 from kubexms.plan.expand import Expander, Placement
 from kubexms.plan.outputs import Outputs, declared_outputs
+from kubexms.plan.recall import Recaller
 from kubexms.plan.render import StepRenderer
 from kubexms.plan.rendered import Instance, Unselected
 from kubexms.plan.scope import Scopes
@@ -41,6 +42,7 @@ class Instances:
         self._renderer = StepRenderer(registry)
         self._expander = Expander(project, self._renderer, snapshot.steps)
         self._binder = Binder()
+        self._recaller = Recaller(snapshot.steps)
         facts = {name: host.facts for name, host in snapshot.hosts.items() if host.facts}
         self.scopes = Scopes(project, facts, resolver)
 
@@ -58,7 +60,7 @@ class Instances:
         return list(self._expander.placements(host))
 
     def of_host(self, work: HostWork) -> tuple[list[Instance], set[str]]:
-        """All instances of a host, bound to those they watch, and the paths of steps that are left out."""
+        """All instances of a host, as `bound` gives them, and the paths of steps that are left out."""
         found: list[Instance] = []
         left_out: set[str] = set()
         for placement in self._expander.placements(work.host):
@@ -67,15 +69,16 @@ class Instances:
                 left_out.add(result.path)
             else:
                 found += result
-        return [bound.instance for bound in self._binder.bind(found)], left_out
+        return [self._recaller.recalled(bound.instance) for bound in self._binder.bind(found)], left_out
 
     def of_placement(self, work: HostWork, placement: Placement) -> list[Instance] | Unselected:
         """The instances of one placement, not bound yet, or why there is none."""
         return self._expander.expand(placement, lambda module, each: self.scope(work, module, each))
 
     def bound(self, work: HostWork, instance: Instance) -> Bound:
-        """An instance of a host with what it needs to know of those it watches."""
-        return self._binder.bind_one(instance, work.siblings)
+        """An instance of a host with what it needs to know of those it watches, and what it remembers."""
+        bound = self._binder.bind_one(instance, work.siblings)
+        return replace(bound, instance=self._recaller.recalled(bound.instance))
 
     def scope(
         self, work: HostWork, module: str, each: Mapping[str, JsonValue] | None = None

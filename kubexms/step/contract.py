@@ -140,6 +140,8 @@ class StepExecutor(ABC, Generic[S]):
     """False: removing the step from the spec shows as `forget`."""
     puts_back: ClassVar[bool] = True
     """Whether undoing brings back what was there before; False: it only takes away what the step has made."""
+    recalls: ClassVar[bool] = False
+    """Whether `recall` makes use of what `remember` returned: then it is stored as soon as it is another."""
     parts: ClassVar[bool] = False
     """A step that is changed to be about another object has the one before undone: a file whose `path`
     changes does not stay behind. False where that may cost what nobody would expect (a user's home)."""
@@ -287,6 +289,12 @@ class StepExecutor(ABC, Generic[S]):
     def remember(self, spec: S, observation: Observation, digests: Mapping[str, str]) -> JsonValue:
         """What `stale` needs later; stored in state after each success."""
         return None
+
+    def recall(self, spec: S, remembered: JsonValue) -> S:
+        """`spec` with what `remember` returned, before the host is asked: what has been found out once and
+        cannot have changed since need not be found out again. The answer is to be the same without it.
+        """
+        return spec
 
     # naming -------------------------------------------------------------------------------
     def owns(self, spec: S) -> bool:

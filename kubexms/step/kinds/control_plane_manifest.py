@@ -10,6 +10,7 @@ from pydantic import JsonValue, PrivateAttr
 
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, Source, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents, node_name
 from kubexms.step.kinds._kubeadm.etcd import CHANGE
 from kubexms.step.kinds._kubeadm.rendering import TOOLS
@@ -54,6 +55,7 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
     identity: ClassVar[tuple[str, ...]] = ()
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": (*COMPONENTS, "content"), "restart_on": ()}
     can_undo: ClassVar[bool] = False
+    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: static-pods
   kind: controlPlaneManifest
@@ -66,7 +68,8 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
 
     def ask(self, spec: ControlPlaneManifestSpec) -> str:
         names = f"names={quote(' '.join(_components(spec)))}\ndata={quote(_directory(spec))}\n"
-        return f"{PATHS}config={quote(spec.config)}\n{names}{_CLUSTER}{TOOLS}{_since(spec)}{ASK}"
+        head = f"{PATHS}config={quote(spec.config)}\nknown={quote(spec._basis)}\n{names}"
+        return f"{head}{_CLUSTER}{TOOLS}{_since(spec)}{BASIS}{ASK}"
 
     def observe(self, spec: ControlPlaneManifestSpec, record: Record) -> Observation:
         """Absent before the host is a control plane."""
@@ -77,12 +80,13 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
             return Observation.unknown(text.strip() or "kubeadm does not say what is to be")
         attributes: dict[str, JsonValue] = {}
         before, after = list[str](), list[str]()
-        later, process = list[JsonValue](), ""
+        later, told = list[JsonValue](), dict[str, JsonValue]()
         for line in text.splitlines():
-            if line.startswith("process "):
-                process = line.removeprefix("process ")
-            elif line.startswith("later "):
-                later.append(line.removeprefix("later "))
+            word, _, rest = line.partition(" ")
+            if word in ("process", "basis"):
+                told[word] = rest
+            elif word == "later":
+                later.append(rest)
             elif line.startswith("= "):
                 name, _, state = line[2:].partition(" ")
                 attributes[name] = state
@@ -93,11 +97,11 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
                 before.append(line[1:])
             elif line.startswith("+"):
                 after.append(line[1:])
-        extra: dict[str, JsonValue] = {}
+        extra: dict[str, JsonValue] = {"basis": told["basis"]} if "basis" in told else {}
         if before:
-            extra = {"content": "\n".join(before) + "\n", "wanted": "\n".join(after) + "\n"}
+            extra |= {"content": "\n".join(before) + "\n", "wanted": "\n".join(after) + "\n"}
         if spec._watched:
-            extra |= {"process": process, "changed": later}
+            extra |= {"process": told.get("process", ""), "changed": later}
         return Observation.present(attributes, extra)
 
     def desired(self, spec: ControlPlaneManifestSpec) -> Attributes | None:
@@ -169,14 +173,20 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
     def remember(
         self, spec: ControlPlaneManifestSpec, observation: Observation, digests: Mapping[str, str]
     ) -> JsonValue:
-        """The process, and the sources as it took them in."""
+        """The process, and the sources as it took them in; what kubeadm was asked with, and its manifests."""
+        basis = basis_of(observation)
         if not spec.restart_on:
-            return None
+            return basis or None
         watched = {name: digests[name] for name in self.watches(spec) if name in digests}
         return {
             "process": observation.extra.get("process", ""),
             "digests": dict[str, JsonValue](watched),
+            **basis,
         }
+
+    def recall(self, spec: ControlPlaneManifestSpec, remembered: JsonValue) -> ControlPlaneManifestSpec:
+        """While kubeadm would be asked with the same, and its manifests are the same, it is not started."""
+        return recalled(spec, remembered)
 
     # naming -------------------------------------------------------------------------------
     def summary(self, spec: ControlPlaneManifestSpec) -> str:

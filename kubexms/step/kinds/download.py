@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
@@ -35,7 +36,8 @@ class DownloadSpec(StepArgs):
     """A file of any size that the host fetches itself, or that comes from the controller.
 
     Its digest is pinned, so that it is there with these bytes or the step fails. A transfer that
-    broke goes on where it ended; nobody ever sees half a file.
+    broke goes on where it ended; nobody ever sees half a file. A file of 8 MiB and more that was found right
+    by an apply is read again only when its inode, its size or one of its change times is another.
     """
 
     path: AbsolutePath
@@ -60,6 +62,8 @@ class DownloadSpec(StepArgs):
     insecure: bool = False
     """Take any certificate; the digest still says what the bytes are."""
 
+    _known: tuple[str, str] | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.url is None) == (self.source is None):
@@ -70,12 +74,23 @@ class DownloadSpec(StepArgs):
         return self
 
 
+_LARGE = 8 << 20
+"""Bytes from which on a digest is remembered: reading them takes longer than a tick of the clock that change
+times are made of, so that whoever writes meanwhile leaves another time."""
+
+
+def _exact(stamp: JsonValue) -> bool:
+    """Whether its times, of the bytes and of the inode, have parts of a second."""
+    return isinstance(stamp, str) and bool(re.fullmatch(r"\d+/\d+/\d+\.\d{9}/\d+\.(?!0{9})\d{9}", stamp))
+
+
 class DownloadExecutor(StepExecutor[DownloadSpec]):
     """See `DownloadSpec`."""
 
     kind: ClassVar[str] = "download"
     spec: ClassVar[type[StepArgs]] = DownloadSpec
     parts: ClassVar[bool] = True
+    recalls: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "url": (),
@@ -96,7 +111,10 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
     def probe(self, specs: Sequence[DownloadSpec]) -> Sequence[Probe]:
         if not specs:
             return ()
-        questions = [Question(spec.path, hashed=True, want=spec.sha256, show=False) for spec in specs]
+        questions = [
+            Question(spec.path, hashed=True, want=spec.sha256, show=False, stamped=True, known=spec._known)
+            for spec in specs
+        ]
         fragment = Fragment(
             QUICK_SUMS + survey(questions), records=len(specs), timeout=60.0 + 20 * len(specs)
         )
@@ -111,6 +129,8 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
         extra: dict[str, JsonValue] = {"size": state.size}
         if state.target is not None:
             extra["target"] = state.target
+        if state.stamp:
+            extra["stamp"] = state.stamp
         return Observation.present(state.attributes(spec.owner, spec.group), extra)
 
     def desired(self, spec: DownloadSpec) -> Attributes | None:
@@ -122,6 +142,23 @@ class DownloadExecutor(StepExecutor[DownloadSpec]):
         if spec.group is not None:
             wanted["group"] = spec.group
         return wanted
+
+    def remember(self, spec: DownloadSpec, observation: Observation, digests: Mapping[str, str]) -> JsonValue:
+        """The digest, and by what its bytes are known again; nothing where times are not exact."""
+        size, stamp = observation.extra.get("size"), observation.extra.get("stamp")
+        if not isinstance(size, int) or size < _LARGE or not _exact(stamp):
+            return None
+        return {"stamp": stamp, "sha256": observation.attributes.get("sha256")}
+
+    def recall(self, spec: DownloadSpec, remembered: JsonValue) -> DownloadSpec:
+        """A copy that knows it."""
+        found = remembered if isinstance(remembered, dict) else {}
+        stamp, digest = found.get("stamp"), found.get("sha256")
+        if not _exact(stamp) or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            return spec
+        known = spec.model_copy()
+        known._known = (str(stamp), digest)
+        return known
 
     def paths(self, spec: DownloadSpec) -> tuple[str, ...]:
         return (spec.path,)

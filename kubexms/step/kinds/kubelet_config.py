@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
+from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, node_name
 from kubexms.step.kinds._kubeadm.rendering import KUBELET, TOOLS
 from kubexms.step.kinds._kubeadm.survey import OWN, PATHS
@@ -44,6 +45,7 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
     identity: ClassVar[tuple[str, ...]] = ()
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": ("configuration", "loaded", "content")}
     can_undo: ClassVar[bool] = False
+    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: kubelet
   kind: kubeletConfig
@@ -63,7 +65,8 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
 """
 
     def ask(self, spec: KubeletConfigSpec) -> str:
-        return f"{PATHS}config={quote(spec.config)}\nown={OWN}\n{_NODE}{TOOLS}{KUBELET}{_ASK}"
+        head = f"{PATHS}config={quote(spec.config)}\nknown={quote(spec._basis)}\nown={OWN}\n"
+        return f"{head}{_NODE}{TOOLS}{KUBELET}{BASIS}{_ASK}"
 
     def observe(self, spec: KubeletConfigSpec, record: Record) -> Observation:
         """Absent before the host is a node."""
@@ -77,7 +80,10 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
         due = "due" in lines[:1]
         attributes: dict[str, JsonValue] = {"configuration": state, "loaded": not due}
         extra: dict[str, JsonValue] = {}
-        if state != "as specified":
+        if state == "as specified":
+            if lines and lines[-1].startswith("basis "):
+                extra["basis"] = lines[-1].removeprefix("basis ")
+        else:
             before = [line[1:] for line in lines if line.startswith("-")]
             after = [line[1:] for line in lines if line.startswith("+")]
             extra = {"content": "".join(f"{x}\n" for x in before), "wanted": "".join(f"{x}\n" for x in after)}
@@ -94,6 +100,16 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
         head = f"{PATHS}own={OWN}\nnode={quote(node_name(spec.config) or '')}\n"
         payload = Payload(data=spec.config.encode())
         return Action(head + TOOLS + KUBELET + _ACT, {"config": payload}, timeout=600.0)
+
+    def remember(
+        self, spec: KubeletConfigSpec, observation: Observation, digests: Mapping[str, str]
+    ) -> JsonValue:
+        """What kubeadm was asked with when the file was found right, and the file."""
+        return basis_of(observation) or None
+
+    def recall(self, spec: KubeletConfigSpec, remembered: JsonValue) -> KubeletConfigSpec:
+        """While that is the same, kubeadm is not started."""
+        return recalled(spec, remembered)
 
     def summary(self, spec: KubeletConfigSpec) -> str:
         return "kubelet"
@@ -113,14 +129,24 @@ fi
 
 _ASK = r"""
 f=/var/lib/kubelet/config.yaml
+# right BASIS: it is as specified
+right() {
+  echo 'as specified'
+  [ ! -e "$own/kubelet-restart" ] || echo due
+  [ -z "$1" ] || echo "basis $1"
+  exit 0
+}
+now=$(basis "$f")
+if [ -n "$now" ] && [ "$now" = "$known" ]; then right "$now"; fi
 is=$(printf %s "$config" | kubelet_file) || { printf '%s\n' "$is"; exit 1; }
 was=$(cat "$f" 2>/dev/null) || was=
-if [ "$was" = "$is" ]; then echo 'as specified'
-elif [ -e "$f" ]; then echo differs
-else echo missing
+if [ "$was" = "$is" ]; then
+  # whoever wrote meanwhile
+  [ "$(basis "$f")" = "$now" ] || now=
+  right "$now"
 fi
+if [ -e "$f" ]; then echo differs; else echo missing; fi
 [ ! -e "$own/kubelet-restart" ] || echo due
-[ "$was" != "$is" ] || exit 0
 [ -z "$was" ] || printf '%s\n' "$was" | sed 's/^/-/'
 printf '%s\n' "$is" | sed 's/^/+/'
 """

@@ -112,6 +112,8 @@ class Here:
                 stop=StopSignal(),
             )
             state = project.store.snapshot()
+        if not outcome.plan.effective:
+            return Ran({}, False, state)
         assert outcome.result is not None
         kinds = [type(event) for event in events if isinstance(event, StepStarted | StepFinished)]
         first = kinds.index(StepFinished)

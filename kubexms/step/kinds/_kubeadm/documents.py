@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import yaml
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.step.contract import StepArgs
@@ -45,6 +45,9 @@ class KubeadmArgs(StepArgs):
     config: str
     """kubeadm's configuration, as in `kubeadmNode`."""
 
+    _basis: str = PrivateAttr(default="")
+    """The digest with which what kubeadm makes of it was found right last; see the module `basis`."""
+
     @model_validator(mode="after")
     def _configured(self) -> Self:
         for kind in self.needs:
@@ -82,6 +85,15 @@ def node_name(text: str) -> str | None:
         if isinstance(name, str):
             return name
     return None
+
+
+def explicit(text: str) -> bool:
+    """Whether a configuration leaves nothing to be found out: version, the node's name and address."""
+    found = {document["kind"]: document for document in documents(text)}
+    init, cluster = found.get("InitConfiguration") or {}, found.get("ClusterConfiguration") or {}
+    version = str(cluster.get("kubernetesVersion") or "")
+    address = (init.get("localAPIEndpoint") or {}).get("advertiseAddress")
+    return bool(version[:1] == "v" and version[1:2].isdigit() and node_name(text) and address)
 
 
 def external_etcd(text: str) -> bool:

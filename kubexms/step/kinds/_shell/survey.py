@@ -38,22 +38,34 @@ look() {
 """
 
 QUICK_SUMS = """\
-case $(openssl dgst -sha256 -r </dev/null 2>/dev/null) in
-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*)
-    sha256sum() {
-        [ "${1-}" != -- ] || shift
-        openssl dgst -sha256 -r "$@"
-    }
-    ;;
-esac
+quick=
+sha256sum() {
+    if [ -z "$quick" ]; then
+        case $(openssl dgst -sha256 -r </dev/null 2>/dev/null) in
+        e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*) quick=y ;;
+        *) quick=n ;;
+        esac
+    fi
+    if [ "$quick" = n ]; then
+        command sha256sum "$@"
+        return
+    fi
+    [ "${1-}" != -- ] || shift
+    openssl dgst -sha256 -r "$@"
+}
 """
 """Makes `sha256sum` openssl's where there is one that works (on nothing, to begin with): it uses the
 processor's instructions for this, which coreutils often do not. Pays off from some ten MB on. Paths begin
 with a slash."""
 
-# stats PATH...: one line per path. sums PATH...: one line per path, `-` for what is not a plain file.
+# stats PATH...: one line per path. stamps PATH...: the same, with what changes when the bytes do.
+# sums PATH...: one line per path, `-` for what is not a plain file.
 _LISTS = """\
-stats() {
+stats() { told '%f/%u/%g/%s/%U/%G' "$@"; }
+stamps() { told '%i/%s/%.9Y/%.9Z' "$@"; }
+told() {
+    of=$1
+    shift
     n=$# ks=
     for p do
         look "$p"
@@ -62,7 +74,7 @@ stats() {
     done
     shift "$n"
     n=$#
-    [ "$n" -eq 0 ] || merge stat -c '%f/%u/%g/%s/%U/%G' "$@"
+    [ "$n" -eq 0 ] || merge stat -c "$of" "$@"
     spread "$ks" p
 }
 sums() {
@@ -117,7 +129,7 @@ set -f
 lines=
 """
 
-# row STAT SUM PATH WANT SHOW FOLLOW: emits one record. Text of a changed file follows if it is short, and
+# row STAT SUM PATH WANT SHOW FOLLOW STAMP: one record. Text of a changed file follows if it is short, and
 # readable by everyone or wanted (SHOW is 1; 0 never). A link is looked through if FOLLOW is not empty.
 _ROW = """\
 row() {
@@ -150,7 +162,7 @@ row() {
             fi ;;
         esac
     fi
-    emit 0 "$1$nl$h$nl"
+    emit 0 "$1$nl$h$nl${7-}"
 }
 """
 
@@ -168,6 +180,10 @@ class Question:
     """Whether its text may be sent: None if everybody on the host may read it."""
     follow: bool = False
     """Whether a symbolic link to something that is there stands for it. Not together with `hashed`."""
+    stamped: bool = False
+    """Whether the answer tells the inode, its size and its times, where the bytes are hashed."""
+    known: tuple[str, str] | None = None
+    """A stamp and the digest that goes with it: bytes with that stamp are not read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +201,8 @@ class PathState:
     content: bytes | None = None
     target: str | None = None
     unreadable: bool = False
+    stamp: str = ""
+    """Inode, size, change times of the bytes and of the inode, if that was asked."""
 
     def attributes(self, owner: str | None, group: str | None) -> dict[str, JsonValue]:
         """What is compared, by the names that `file` and `directory` use; a link has no mode of its own."""
@@ -209,26 +227,45 @@ def survey(questions: Sequence[Question]) -> str:
     hashed = [index for index, question in enumerate(questions) if question.hashed]
     lines = [LOOK, _LISTS, _ROW]
     lines += _assign("s", "stats", range(len(questions)), questions)
-    if hashed:
+    lines += _assign("z", "stamps", [i for i in hashed if questions[i].stamped], questions)
+    if any(question.known for question in questions):
+        lines += _sums_of_the_unknown(hashed, questions)
+    else:
         lines += _assign("h", "sums", hashed, questions)
     for index, question in enumerate(questions):
         show = "" if question.show is None else str(int(question.show))
         value = f'"$h{index}"' if question.hashed else "-"
         arguments = [question.path, question.want, show, "y" if question.follow else ""]
-        lines.append(f'row "$s{index}" {value} {words(arguments)}')
+        stamp = f' "$z{index}"' if question.hashed and question.stamped else ""
+        lines.append(f'row "$s{index}" {value} {words(arguments)}{stamp}')
     return "\n".join(lines) + "\n"
 
 
 def _assign(prefix: str, command: str, indexes: Iterable[int], questions: Sequence[Question]) -> list[str]:
     """Lines that put each line of a list into a variable of its own."""
     order = list(indexes)
+    if not order:
+        return []
     paths = " ".join(quote(questions[index].path) for index in order)
     numbers = " ".join(str(index) for index in order)
-    return [
-        f"o=$({command} {paths})",
-        f"set -- {numbers}",
-        f'IFS=$nl; for l in $o; do eval "{prefix}$1=\\$l"; shift; done; IFS=" "',
-    ]
+    return [f"o=$({command} {paths})", f"set -- {numbers}", _SPREAD.format(prefix=prefix)]
+
+
+_SPREAD = """IFS=$nl; for l in $o; do eval "{prefix}$1=\\$l"; shift; done; IFS=" \""""
+
+
+def _sums_of_the_unknown(indexes: Iterable[int], questions: Sequence[Question]) -> list[str]:
+    """The same for sums, of which those that are known by their stamp are not made."""
+    lines = ["set --", "ns="]
+    for index in indexes:
+        question = questions[index]
+        lines.append(f"h{index}=")
+        if question.known is not None:
+            stamp, digest = question.known
+            lines.append(f'[ "$z{index}" != {quote(stamp)} ] || h{index}={quote(digest)}')
+        add = f'{{ set -- "$@" {quote(question.path)}; ns="$ns {index}"; }}'
+        lines.append(f'[ -n "$h{index}" ] || {add}')
+    return [*lines, f'if [ -n "$ns" ]; then o=$(sums "$@"); set -- $ns; {_SPREAD.format(prefix="h")}; fi']
 
 
 _TYPES = {0x8: "file", 0x4: "directory", 0xA: "symlink"}
@@ -261,4 +298,5 @@ def read_state(record: Record) -> PathState | Observation:
         content=rest if sha256.endswith(b"=") else None,
         target=rest.decode("utf-8", "surrogateescape") if kind == "symlink" else None,
         unreadable=record.status == UNREADABLE,
+        stamp=rest.decode("ascii", "replace") if kind == "file" and not sha256.endswith(b"=") else "",
     )
