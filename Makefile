@@ -1,7 +1,7 @@
 # make venv       kubexms in .venv, from the hashed locks: `. .venv/bin/activate` then
 # make demo       the tour: plan, apply and drift on throwaway hosts
 # make test       everything that runs in minutes; real hosts where this machine allows it
-# make test-all   the same and the slow ones: clusters of real Kubernetes, which is compiled once (seven minutes)
+# make test-all   the same and the slow ones: each kind alone, clusters of real Kubernetes (compiled once, seven minutes)
 # make e2e-cluster   the long tests of clusters: large ones, kills, power loss, expired certificates, upgrades; three hours
 # make bench-cluster   the time of a cluster beside a shell script with kubeadm; six minutes
 # make review     programs of others that the tests let read plans; part of make test
@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 BENCH := .bench-venv
 REVIEW := .review-venv
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# In the order of directories: the long files of tests/e2e begin early, so that none is left alone at the end.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade

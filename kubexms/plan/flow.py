@@ -33,6 +33,7 @@ def asked_alike(before: Instance | None, now: Instance) -> bool:
 
 
 def same_object(asked: object, instance: Instance) -> bool:
+    """Whether the spec that was asked about has the identity that the step has now."""
     if asked is instance.rendered.spec:
         return True
     names = instance.rendered.executor.identity
@@ -89,6 +90,7 @@ def declared_facts(instance: Instance) -> set[str]:
 
 
 def undecidable(result: Unselected) -> PlanDiagnostic:
+    """The warning that nobody can say yet whether a step runs on a host."""
     return PlanDiagnostic(
         severity="warning",
         summary=f"whether {result.path} runs on {result.host} is known only after apply",
@@ -113,6 +115,7 @@ def explicit(instance: Instance, siblings: list[Instance]) -> tuple[str, ...]:
 
 
 def outputs_of(reads: frozenset[str], host: str) -> tuple[str, ...]:
+    """The addresses whose outputs a template on `host` read, of what it read in all (`outputs.PATH.NAME`)."""
     paths = (
         name.removeprefix("outputs.").rpartition(".")[0] for name in reads if name.startswith("outputs.")
     )

@@ -43,8 +43,11 @@ def test_no_check_writes(place: Place, command: str) -> None:
 )
 def test_the_enforced_guard_cannot_be_undone(place: Place, command: str) -> None:
     answer = place.ask(guarded(f"( {command} ) 2>/dev/null; emit $? ''"))[0]
-    if answer.guard is GuardMode.ENFORCED:
-        assert answer.records[0].status != 0
+    if place.name == "busybox":  # its setpriv takes no right away, and the answer says so
+        assert answer.guard is GuardMode.MOUNTS
+        return
+    assert answer.guard is GuardMode.ENFORCED
+    assert answer.records[0].status != 0
 
 
 def test_a_check_has_a_place_of_its_own_to_write(place: Place) -> None:
