@@ -140,7 +140,7 @@ def _apply(
         def approve(plan: Plan) -> bool:
             view.planned(plan)
             _announce(app, plan, operation, saved=saved is not None, expand=expand)
-            if plan.effective and saved is None and not auto_approve and not _approved(app, operation):
+            if plan.effective and saved is None and not auto_approve and not _approved(app, plan, operation):
                 return False
             # from here on an interrupt is a request: what is in flight is finished and recorded
             stack.enter_context(stop.on_signals())
@@ -208,10 +208,14 @@ _QUESTIONS = {
 }
 
 
-def _approved(app: App, operation: str) -> bool:
+def _approved(app: App, plan: Plan, operation: str) -> bool:
     from kubexms.views.paint import Role
+    from kubexms.views.wording import lost_data
 
     question, _, rest = _QUESTIONS[operation].partition("\n")
+    lost = lost_data(plan)
+    if lost:
+        rest = f"  {app.paint()(Role.WARNING, lost)}\n{rest}"
     app.write(f"{app.paint()(Role.BOLD, question)}\n{rest}  Enter a value: ")
     answer = app.read_line()
     app.write("\n")

@@ -28,16 +28,26 @@ def check(
         found += _noted(work, planned)
     if planned.instance.step.prevent_destroy:
         found += kept(planned)
-    allowed = any(Address.parse(change.address).matches(pattern) for pattern in allow_destroy)
-    if change.disruption is Disruption.DATA_LOSS and not allowed:
-        found.append(
-            _error(
-                f"{change.address} would lose data",
-                f"If that is meant, plan again with --allow-destroy '{change.address}'.",
-                change.address,
-            )
+    return found + losing(planned, allow_destroy)
+
+
+def losing(planned: PlannedStep, allow_destroy: Sequence[str]) -> list[PlanDiagnostic]:
+    """The problem of a change with which data would be lost, and nobody has said that it may be.
+
+    Not to be asked where somebody has: of a host whose removal is allowed, and of a plan to destroy.
+    """
+    change = planned.change
+    if change.disruption is not Disruption.DATA_LOSS:
+        return []
+    if any(Address.parse(change.address).matches(pattern) for pattern in allow_destroy):
+        return []
+    return [
+        _error(
+            f"{change.address} would lose data",
+            f"If that is meant, plan again with --allow-destroy '{change.address}'.",
+            change.address,
         )
-    return found
+    ]
 
 
 def kept(planned: PlannedStep) -> list[PlanDiagnostic]:

@@ -174,11 +174,16 @@ def _change(
     sensitive = rendered.sensitive_attributes
     if instance.step.sensitive:
         sensitive = frozenset({*(found.before or {}), *(found.after or {}), "content"})
-    request = ChangeRequest(found.action, observation, frozenset(found.changed), triggered)
+    action = found.action
+    if evidence.former is not None:  # that is undone, and not what the step is about now
+        action = ActionKind.CREATE if observation.presence is Presence.ABSENT else ActionKind.UPDATE
+    request = ChangeRequest(action, observation, frozenset(found.changed), triggered)
     known = rendered.unknown_identity is None
     disruption = (
         rendered.executor.disruption(rendered.spec, request) if effective and known else Disruption.NONE
     )
+    if _loses_former(evidence):
+        disruption = Disruption.DATA_LOSS
     text = _text(rendered, observation, found, sensitive) if effective else {}
     return Change.model_construct(
         address=str(instance.address),
@@ -204,6 +209,15 @@ def _change(
         if effective
         else Binding(),
     )
+
+
+def _loses_former(evidence: Evidence) -> bool:
+    """Whether data may go with what the step was about before; what is there of it is not asked."""
+    if evidence.former is None or evidence.entry is None:
+        return False
+    former, before = evidence.former.rendered, Observation.unknown("it is not asked about any more")
+    request = ChangeRequest(ActionKind.DELETE, before, prior=evidence.entry.prior)
+    return former.executor.disruption(former.spec, request) is Disruption.DATA_LOSS
 
 
 def summary_of(rendered: Rendered) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
 from kubexms.plan.asking import Asker
-from kubexms.plan.checks import check, kept, never_known, reviewed
+from kubexms.plan.checks import check, kept, losing, never_known, reviewed
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.deciding import Decider
 from kubexms.plan.expand import Placement
@@ -139,6 +139,8 @@ class Planner:
                     place = step.instance.address
                     if (place.module, place.task, place.step) in protected:
                         planned.diagnostics += kept(step)
+                    if not self._destroy and not work.removed:
+                        planned.diagnostics += losing(step, self._options.allow_destroy)
 
     def _protected(self) -> set[tuple[str, str, str]]:
         """Steps of the documents that are not to be taken away, whatever the reason."""

@@ -112,7 +112,7 @@ def _removal(
         changed=tuple(shown or after or ()),
         unknown=observation.reason if observation.presence is Presence.UNKNOWN else "",
         notes=((note,) if note else ()) + (observation.notes if action is ActionKind.DELETE else ()),
-        disruption=_disruption(instance, observation) if action is ActionKind.DELETE else Disruption.NONE,
+        disruption=undoing(instance, entry, observation) if action is ActionKind.DELETE else Disruption.NONE,
         summary=summary_of(instance.rendered) if instance else "",
         binding=Binding(
             spec=entry.spec_digest,
@@ -130,10 +130,12 @@ def _comes_back(entry: StepState, instance: Instance | None) -> bool:
     return was_there and instance is not None and instance.rendered.executor.puts_back
 
 
-def _disruption(instance: Instance | None, observation: Observation) -> Disruption:
+def undoing(instance: Instance | None, entry: StepState, observation: Observation) -> Disruption:
+    """What it interrupts that a step is undone."""
     if instance is None or observation.presence is Presence.ABSENT:
         return Disruption.NONE
-    request = ChangeRequest(ActionKind.DELETE, observation, frozenset(observation.attributes))
+    changed = frozenset(observation.attributes)
+    request = ChangeRequest(ActionKind.DELETE, observation, changed, prior=entry.prior)
     return instance.rendered.executor.disruption(instance.rendered.spec, request)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubexms.plan.model import Change, Reason
+from kubexms.plan.model import Change, Plan, Reason
 from kubexms.step.contract import ActionKind, Disruption
 from kubexms.views.escaping import printable
 
@@ -43,6 +43,8 @@ _DISRUPTIONS: Mapping[Disruption, str] = {
     Disruption.DATA_LOSS: "destroys data",
 }
 
+_NAMED = 5
+
 
 def outcome(change: Change) -> str:
     """What follows the address: `will be created`."""
@@ -80,6 +82,13 @@ def reason(change: Change) -> str:
 def disruption(change: Change) -> str:
     """What applying interrupts; empty for nothing."""
     return _DISRUPTIONS.get(change.disruption, "")
+
+
+def lost_data(plan: Plan) -> str:
+    """Which of a plan's changes destroy data, in one line; empty where none does."""
+    lost = [change.address for change in plan.effective if change.disruption is Disruption.DATA_LOSS]
+    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+    return f"Data is destroyed by {printable(', '.join(lost[:_NAMED]))}{more}." if lost else ""
 
 
 def happened(change: Change) -> str:

@@ -27,6 +27,25 @@ def failure(project: ProjectDirectory, *, sudo_password: str = "") -> str:
     return text
 
 
+def test_data_that_a_removal_takes_needs_a_word(project: ProjectDirectory) -> None:
+    """Also where a step becomes about another directory; `destroy` is word enough."""
+    host, data = project.hosts[0], {"name": "data", "kind": "directory", "path": "/srv/a", "force": True}
+    user = {"name": "user", "kind": "user", "user": "kt", "createHome": True, "removeHome": True}
+    project.pipeline(data, user)
+    project.apply()
+    host.run("touch /srv/a/file /home/kt/file", check=True)
+    project.pipeline(data | {"path": "/srv/b"})
+    text = failure(project)
+    assert f"m/t/data@{host.name} would lose data" in text
+    assert f"m/t/user@{host.name} would lose data" in text
+    assert host.run("ls /srv/a /home/kt").stdout.count("file") == 2
+    project.apply("--allow-destroy", "m/t/data", "--allow-destroy", f"@{host.name}")
+    assert host.run("ls -d /srv/a /srv/b /home/kt 2>/dev/null").stdout == "/srv/b\n"
+    host.run("touch /srv/b/file", check=True)
+    project.destroy()
+    assert host.run("ls -A /srv").stdout == "repo\n"
+
+
 def test_a_full_disk_leaves_the_old_bytes(project: ProjectDirectory) -> None:
     host = project.hosts[0]
     host.run(

@@ -68,6 +68,8 @@ class ExpectedUndo(ExpectedAction):
     """What `undo` returns for `prior`."""
 
     prior: Prior = Prior()
+    disruption: str | None = None
+    """What it interrupts that the step is undone, as the record says that the host is."""
 
 
 class Case(CaseModel):

@@ -58,6 +58,9 @@ def test_case(kind: str, case: Case) -> None:
             presence=Presence(undo.prior.presence), attributes=undo.prior.attributes, extra=undo.prior.extra
         )
         _check_action(executor.undo(spec, prior), undo)
+        if undo.disruption is not None:
+            going = ChangeRequest(ActionKind.DELETE, observation, prior=prior)
+            assert executor.disruption(spec, going).value == undo.disruption
 
 
 def _check_spec(executor: StepExecutor[Any], spec: Any, case: Case) -> None:

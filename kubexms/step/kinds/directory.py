@@ -9,7 +9,7 @@ from pydantic import JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Fragment, Record
-from kubexms.step.contract import ChangeRequest, Disruption, Part, Probe, StepArgs, StepExecutor
+from kubexms.step.contract import ActionKind, ChangeRequest, Disruption, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath, Mode, Owner, octal
 from kubexms.step.kinds._shell.atomic import functions, ownership
 from kubexms.step.kinds._shell.survey import Question, read_state, survey
@@ -35,7 +35,8 @@ class DirectorySpec(StepArgs):
     group: Owner | None = None
     """Group of the directory, by name or quoted id."""
     force: bool = False
-    """Remove the directory with all it holds, where it is to be removed. That is not undone."""
+    """Remove the directory with all it holds, where it is to be removed: with `absent`, and when the step
+    that has made it goes. That is not undone; a plan that does it needs `--allow-destroy`."""
 
     @model_validator(mode="after")
     def _absent(self) -> Self:
@@ -82,8 +83,12 @@ class DirectoryExecutor(StepExecutor[DirectorySpec]):
         return wanted
 
     def disruption(self, spec: DirectorySpec, request: ChangeRequest) -> Disruption:
-        removes = spec.state == "absent" and spec.force and request.before.presence is not Presence.ABSENT
-        return Disruption.DATA_LOSS if removes else Disruption.NONE
+        if not spec.force or request.before.presence is Presence.ABSENT:
+            return Disruption.NONE
+        stays = request.prior is not None and request.prior.presence is Presence.PRESENT
+        undone = request.action is ActionKind.DELETE and not stays
+        goes = spec.state == "absent" or undone or request.action is ActionKind.REPLACE
+        return Disruption.DATA_LOSS if goes else Disruption.NONE
 
     def paths(self, spec: DirectorySpec) -> tuple[str, ...]:
         return (spec.path,)

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.spec.asset import ASSET, Asset
-from kubexms.step.contract import ActionKind, ChangeRequest, OneByOne, StepArgs
+from kubexms.step.contract import ActionKind, ChangeRequest, Disruption, OneByOne, StepArgs
 from kubexms.step.kinds._manifest.differences import differences, shown
 from kubexms.step.kinds._manifest.helm import (
     NO_CLUSTER,
@@ -92,7 +92,7 @@ class HelmReleaseExecutor(OneByOne[HelmReleaseSpec]):
         text = record.text.decode("utf-8", "replace")
         if record.status in (NO_CLUSTER, NO_HELM, NO_RELEASE):
             return Observation.absent()
-        told = dict(line.split(" ", 1) for line in text.splitlines()[:2] if " " in line)
+        told = dict(line.split(" ", 1) for line in text.splitlines()[:3] if " " in line)
         try:
             last = json.loads(told["history"])[-1]
             given = json.loads(told["values"]) or {}
@@ -106,6 +106,8 @@ class HelmReleaseExecutor(OneByOne[HelmReleaseSpec]):
             before += [f"# {shown(file)}", *(line[1:] for line in lines if line.startswith("-"))]
             after += [f"# {shown(file)}", *(line[1:] for line in lines if line.startswith("+"))]
         extra: dict[str, JsonValue] = {"revision": last.get("revision")}
+        if "claims" in told:
+            extra["claims"] = list[JsonValue](told["claims"].split())
         if before:
             extra |= {"content": "\n".join(before) + "\n", "wanted": "\n".join(after) + "\n"}
         if status != "deployed":
@@ -132,6 +134,11 @@ class HelmReleaseExecutor(OneByOne[HelmReleaseSpec]):
             "values": dict(_flat(spec.values)),
             "objects": {},
         }
+
+    def disruption(self, spec: HelmReleaseSpec, request: ChangeRequest) -> Disruption:
+        """The volumes that a chart claims go with its release, unless it says that they are to be kept."""
+        loses = request.action is ActionKind.DELETE and bool(request.before.extra.get("claims"))
+        return Disruption.DATA_LOSS if loses else Disruption.NONE
 
     def action(self, spec: HelmReleaseSpec, request: ChangeRequest) -> Action:
         if request.action is ActionKind.DELETE:

@@ -150,10 +150,12 @@ class UserExecutor(StepExecutor[UserSpec]):
 
     def disruption(self, spec: UserSpec, request: ChangeRequest) -> Disruption:
         """Removing a home directory loses what is in it."""
-        loses = spec.state == "absent" and spec.remove_home
-        return (
-            Disruption.DATA_LOSS if loses and request.before.presence is Presence.PRESENT else Disruption.NONE
-        )
+        if not spec.remove_home or request.before.presence is not Presence.PRESENT:
+            return Disruption.NONE
+        stays = request.prior is not None and request.prior.presence is Presence.PRESENT
+        undone = request.action is ActionKind.DELETE and not stays
+        goes = spec.state == "absent" or undone or request.action is ActionKind.REPLACE
+        return Disruption.DATA_LOSS if goes else Disruption.NONE
 
     def action(self, spec: UserSpec, request: ChangeRequest) -> Action:
         """useradd or usermod, or busybox's adduser; the hash goes by standard input."""

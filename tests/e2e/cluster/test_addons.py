@@ -201,7 +201,8 @@ def test_an_addon_that_leaves_takes_what_it_made(project: ClusterProject) -> Non
     project.consist_of("cp1", addons=[])
     (project.root / "shop.yaml").unlink()
     code, text = project.plan_code()
-    assert code == 2, text
+    assert code == 1, text
+    assert f"Error: {STEP} would lose data" in text
     assert f"# {STEP} will be destroyed" in text
     assert (
         "# note: Namespace shop takes ConfigMap b, ConfigMap by-hand, ConfigMap c, ConfigMap prod-page-"

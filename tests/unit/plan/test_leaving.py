@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from kubexms.executor.wanted import loses_more
+from kubexms.plan.checks import losing
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.lastapplied import PREFIX, besides
 from kubexms.plan.model import Change
@@ -19,7 +20,7 @@ from kubexms.state.model import StepState
 from kubexms.step.contract import ActionKind, ChangeRequest, Disruption
 from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
-from tests.unit.plan.toys import TOY, ToyExecutor, ToySpec
+from tests.unit.plan.toys import TOY, ToyExecutor, ToySpec, instance, rendered
 
 CONCEAL = Concealer(b"k" * 32)
 ENTRY = StepState.from_json(
@@ -65,6 +66,15 @@ def test_a_removal_says_what_goes_along_and_what_does_not_come_back() -> None:
     assert (change.action, change.disruption) == (ActionKind.DELETE, Disruption.DATA_LOSS)
     assert change.notes == ("the ball goes too",)
     assert change.after is None
+
+
+def test_data_that_a_removal_takes_needs_a_word() -> None:
+    planned = PlannedStep(removal(BoxExecutor()), instance(rendered(ToySpec(thing="a"))), ENTRY, None)
+    [found] = losing(planned, ["other/*"])
+    assert found.summary == "m/t/s@n1 would lose data"
+    assert "--allow-destroy 'm/t/s@n1'" in found.detail
+    assert losing(planned, ["m/*"]) == []
+    assert losing(replace(planned, change=removal(TOY)), []) == []
 
 
 def test_what_was_there_before_comes_back_where_the_kind_puts_it_back() -> None:

@@ -102,6 +102,17 @@ def test_every_reason_and_disruption_has_words() -> None:
         assert (wording.disruption(change) == "") == (disruption is Disruption.NONE)
 
 
+def test_a_question_names_what_data_goes() -> None:
+    lost = [
+        update(f"a/b/c{number}@n", "file", {"x": 1}, {"x": 2}, disruption=Disruption.DATA_LOSS)
+        for number in range(7)
+    ]
+    named = "a/b/c0@n, a/b/c1@n, a/b/c2@n, a/b/c3@n, a/b/c4@n"
+    assert wording.lost_data(plan(*lost)) == f"Data is destroyed by {named} and 2 more."
+    assert wording.lost_data(_mixed()) == "Data is destroyed by os/disks/data@n1."
+    assert wording.lost_data(plan(nothing("a/b/c@n1", "file", {"x": 1}))) == ""
+
+
 def test_no_changes_is_not_said_of_hosts_that_did_not_answer() -> None:
     clean = nothing("a/b/c@n1", "file", {"x": 1})
     assert NO_CHANGES in plan_text(plan(clean))

@@ -21,6 +21,16 @@ h() {
 }
 """
 
+# names of the claims of volumes that helm deletes with the release: what is in them goes, too
+_CLAIMS = r"""
+  function told() { if (claim && !kept) print name; claim = kept = 0; name = "" }
+  /^---/ { told() }
+  /^kind: *"?PersistentVolumeClaim"? *$/ { claim = 1 }
+  /^  name: / && name == "" { name = $2 }
+  /helm\.sh\/resource-policy"?: *"?keep/ { kept = 1 }
+  END { told() }
+"""
+
 _ASK = r"""
 h history "$release" --max 1 -o json >"$TMPDIR/history" 2>"$TMPDIR/said" || {
   case $(cat "$TMPDIR/said") in *'release: not found'*) exit 6 ;; esac
@@ -32,6 +42,8 @@ echo "values $(h get values "$release" -o json 2>/dev/null | tr -d '\n')"
 KUBECTL_EXTERNAL_DIFF='diff -N -U1000000'
 export KUBECTL_EXTERNAL_DIFF
 h get manifest "$release" 2>/dev/null >"$TMPDIR/manifest"
+claims=$(awk 'CLAIMS' "$TMPDIR/manifest" | tr '\n' ' ')
+[ -z "$claims" ] || echo "claims $claims"
 if grep -q '^kind:' "$TMPDIR/manifest"; then
   # as a client: the objects are helm's, and what it applied is not known by a field manager
   admin --request-timeout=20s --namespace "$space" diff -f - \
@@ -40,7 +52,7 @@ if grep -q '^kind:' "$TMPDIR/manifest"; then
   awk 'SIFT' "$TMPDIR/diff"
 fi
 exit 0
-""".replace("SIFT", SIFT)
+""".replace("SIFT", SIFT).replace("CLAIMS", _CLAIMS)
 
 _APPLY = r"""
 payload chart >"$TMPDIR/chart.tgz"
