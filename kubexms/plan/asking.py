@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubexms.config.project import LoadedProject
+from kubexms.errors import ConfigError
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.flow import asked_alike, mentions_facts, runs_users_shell
 from kubexms.plan.instances import Instances
@@ -14,6 +15,8 @@ from kubexms.plan.questions import Questioner, Questions
 from kubexms.plan.recorded import leaving, recorded_instance
 from kubexms.plan.rendered import Instance
 from kubexms.plan.working import HostWork
+from kubexms.spec.address import Address
+from kubexms.state.model import StepState
 from kubexms.step.registry import Registry
 
 
@@ -44,7 +47,7 @@ class Asker:
         asked = list(work.siblings)
         for address, entry in work.recorded.items():
             if address not in present:
-                instance = recorded_instance(entry, self._registry)
+                instance = recorded_instance(entry, self._registry) or self._unchanged(work, entry)
                 if instance is not None:
                     self.recorded[address] = leaving(instance)
                     asked.append(self.recorded[address])
@@ -74,6 +77,24 @@ class Asker:
     def _has_documents(self, work: HostWork) -> bool:
         """Whether the documents want anything of the host in this plan."""
         return not work.removed and self._options.operation != "destroy"
+
+    def _unchanged(self, work: HostWork, entry: StepState) -> Instance | None:
+        """What the documents say, if that is still exactly what was applied: they know its secrets."""
+        if work.removed or self._options.operation != "destroy":
+            return None
+        address = Address.parse(entry.address)
+        for placement in self._instances.placements(work.host):
+            if placement.path != f"{address.module}/{address.task}/{address.step}":
+                continue
+            try:
+                found = self._instances.of_placement(work, placement)
+            except ConfigError:
+                continue  # who destroys need not mend the documents first
+            for instance in found if isinstance(found, list) else ():
+                same = instance.address == address and not instance.rendered.unknown
+                if same and self._conceal.spec_digest(instance.rendered) == entry.spec_digest:
+                    return instance
+        return None
 
     def _expand(self, work: HostWork) -> None:
         """The host's instances with the facts known so far; what is unselected is not asked."""

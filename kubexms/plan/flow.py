@@ -91,10 +91,14 @@ def declared_facts(instance: Instance) -> set[str]:
 
 def undecidable(result: Unselected) -> PlanDiagnostic:
     """The warning that nobody can say yet whether a step runs on a host."""
+    of = (result.unknown or "").removeprefix("facts of ")
+    silent = of != result.unknown  # no step of this plan gives facts of a host as a whole
+    what = f"whether {result.path} runs on {result.host} is known only "
     return PlanDiagnostic(
         severity="warning",
-        summary=f"whether {result.path} runs on {result.host} is known only after apply",
-        detail=f"It depends on {result.unknown}. Nothing is planned for it now; plan again after this apply.",
+        summary=what + (f"when {of} answers" if silent else "after apply"),
+        detail=f"It depends on {result.unknown}. Nothing is planned for it now; "
+        f"plan again after {'that' if silent else 'this apply'}.",
         address=f"{result.path}@{result.host}",
     )
 

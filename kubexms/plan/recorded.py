@@ -18,6 +18,9 @@ from kubexms.step.contract import Attributes, ChangeRequest, Probe, StepArgs, St
 from kubexms.step.observation import Observation
 from kubexms.step.registry import Registry
 
+_ANYTHING = "/unknown"
+"""Stands in a field that was secret and that nothing needs any more."""
+
 
 def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
     """The step that `entry` records, askable again; None if its kind is gone or cannot read it.
@@ -31,17 +34,19 @@ def recorded_instance(entry: StepState, registry: Registry) -> Instance | None:
     model = executor.spec
     names = {info.alias or name: name for name, info in model.model_fields.items()}
     hidden = {alias for alias, value in entry.spec.items() if isinstance(value, dict) and KEYED in value}
-    data = {alias: "" if alias in hidden else value for alias, value in entry.spec.items()}
-    try:
-        spec = model.model_validate(data, context={"recorded": True})
-    except ValidationError:
-        try:
-            spec = model.model_validate(
-                {k: v for k, v in data.items() if k not in hidden}, context={"recorded": True}
-            )
-        except ValidationError:
-            return None
     sensitive = frozenset(names[alias] for alias in hidden if alias in names)
+    if sensitive & {*executor.identity} - executor.undone_without:
+        return None  # asked without it, the host would tell of another object
+    kept = {alias: value for alias, value in entry.spec.items() if alias not in hidden}
+    needless = {alias: _ANYTHING for alias in hidden if names.get(alias) in executor.undone_without}
+    for missing in (dict.fromkeys(hidden, ""), {}, needless):
+        try:
+            spec = model.model_validate({**kept, **missing}, context={"recorded": True})
+        except ValidationError:
+            continue
+        break
+    else:
+        return None
     rendered = Rendered(executor, spec, {}, sensitive)
     return Instance(Address.parse(entry.address), recorded_step(entry), rendered, 0)
 

@@ -145,6 +145,9 @@ class StepExecutor(ABC, Generic[S]):
     parts: ClassVar[bool] = False
     """A step that is changed to be about another object has the one before undone: a file whose `path`
     changes does not stay behind. False where that may cost what nobody would expect (a user's home)."""
+    undone_without: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are needed neither to ask about a recorded step nor to undo it. State keeps no secrets:
+    where one stood in another field of the identity, the step can only be forgotten."""
     example: ClassVar[str] = ""
     """A YAML list entry for `kubexms explain` and the reference; tested to validate."""
 

@@ -143,6 +143,7 @@ class CommandExecutor(StepExecutor[CommandSpec]):
     kind: ClassVar[str] = "command"
     spec: ClassVar[type[StepArgs]] = CommandSpec
     identity: ClassVar[tuple[str, ...]] = (*_CONDITIONS, "outputs_from", "cwd", "env", "user")
+    undone_without: ClassVar[frozenset[str]] = frozenset({"run", "stdin"})
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         name: () for name in CommandSpec.model_fields if name not in _CONDITIONS
     }

@@ -80,6 +80,7 @@ class ManifestExecutor(OneByOne[ManifestSpec]):
     kind: ClassVar[str] = "manifest"
     spec: ClassVar[type[StepArgs]] = ManifestSpec
     identity: ClassVar[tuple[str, ...]] = ("manifest", "source", "set")
+    undone_without: ClassVar[frozenset[str]] = frozenset({"manifest"})
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "manifest": ("objects", "content"),  # a text that was made of secrets shows no lines either
         "source": ("objects",),

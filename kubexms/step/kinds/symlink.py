@@ -45,6 +45,7 @@ class SymlinkExecutor(StepExecutor[SymlinkSpec]):
     spec: ClassVar[type[StepArgs]] = SymlinkSpec
     parts: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("path",)
+    undone_without: ClassVar[frozenset[str]] = frozenset({"target"})
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("type",), "force": ()}
     example: ClassVar[str] = """\
 - {name: current, kind: symlink, path: /opt/app/current, target: releases/1.4}
