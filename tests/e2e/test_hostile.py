@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubexms.step.shell import quote
 from tests.e2e.conftest import FreshHost
 from tests.e2e.projects import ProjectDirectory, file
 from tests.e2e.testbed import Fleet
@@ -107,19 +108,21 @@ def test_a_flood_and_an_endless_command(project: ProjectDirectory) -> None:
     assert project.hosts[0].run("pgrep -f 'sleep 100[0]' || echo none").stdout == "none\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["with space", 'it\'s "quoted"', "new\nline", "back\\slash", "$HOME `id`", "-rf", "ünï"]
-)
-def test_any_name_is_only_a_name(project: ProjectDirectory, name: str) -> None:
-    path = f"/etc/kubexms-names/{name}"
-    project.pipeline(
-        {"name": "d", "kind": "directory", "path": "/etc/kubexms-names"}, file("f", path, f"{name}\n")
-    )
+NAMES = ("with space", 'it\'s "quoted"', "new\nline", "back\\slash", "$HOME `id`", "-rf", "ünï")
+
+
+def test_any_name_is_only_a_name(project: ProjectDirectory) -> None:
+    place = "/etc/kubexms-names"
+    files = [file(f"f{number}", f"{place}/{name}", f"{name}\n") for number, name in enumerate(NAMES)]
+    project.pipeline({"name": "d", "kind": "directory", "path": place}, *files)
     project.apply()
     project.assert_empty_plan()
-    listing = project.hosts[0].run("cd /etc/kubexms-names && ls -A | cat").stdout
-    assert listing == f"{name}\n"
+    listing = project.hosts[0].run(f"cd {place} && find . -type f -print0 | sort -z").stdout
+    assert listing.split("\0") == [*sorted(f"./{name}" for name in NAMES), ""]
+    for name in NAMES:
+        assert project.hosts[0].run(f"cat {quote(f'{place}/{name}')}").stdout == f"{name}\n"
     project.destroy()
+    assert project.hosts[0].run(f"ls {place}").returncode
 
 
 def test_sudo_with_a_password_and_without_the_right(project: ProjectDirectory) -> None:
