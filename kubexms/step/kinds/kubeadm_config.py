@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -11,7 +12,9 @@ from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
+from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
+from kubexms.step.kinds._kubeadm.objects import GET_ALL
 from kubexms.step.kinds._kubeadm.rendering import TOOLS, UPLOADS
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.kinds._kubeadm.uploaded import PARTS, ROLLOUT, compared
@@ -49,6 +52,7 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         "skip_phases": ("kube-proxy", "coredns"),
     }
     can_undo: ClassVar[bool] = False
+    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: configuration
   kind: kubeadmConfig
@@ -75,8 +79,9 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
 
     def ask(self, spec: KubeadmConfigSpec) -> str:
         skipped = ",".join(phase for phase in spec.skip_phases if phase.startswith("addon/"))
-        head = f"{PATHS}config={quote(spec.config)}\nskipped={quote(skipped)}\n"
-        return head + ADMIN + _CLUSTER + TOOLS + UPLOADS + _ASK
+        head = f"{PATHS}config={quote(spec.config)}\nknown={quote(spec._basis)}\nskipped={quote(skipped)}\n"
+        kubelets = f"kubelets={quote(' '.join(_kubelet_maps(spec)))}\n"
+        return head + kubelets + ADMIN + GET_ALL + _CLUSTER + TOOLS + UPLOADS + BASIS + _ASK
 
     def observe(self, spec: KubeadmConfigSpec, record: Record) -> Observation:
         """Absent before the host is a control plane; unknown while the API does not answer."""
@@ -85,14 +90,21 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
             return Observation.absent()
         if record.status != 0:
             return Observation.unknown(text.strip() or "neither kubeadm nor the API says what there is")
-        made, _, live = text.partition("\n===\n")
+        basis, _, rest = text.partition("\n")
+        if not basis.startswith("basis "):
+            basis, rest = "", text
+        told: dict[str, JsonValue] = {"basis": basis.removeprefix("basis ")} if basis else {}
+        if basis and not rest.strip():
+            return Observation.present(dict.fromkeys(_parts(spec), "as specified"), told)
+        made, _, live = rest.partition("\n===\n")
         try:
             objects: Any = json.loads(live) if live.strip() else {}
         except ValueError:
             return Observation.unknown("the API's answer cannot be read")
         attributes, before, after = compared(made, objects, _parts(spec))
-        extra: dict[str, JsonValue] = {"content": before, "wanted": after} if before != after else {}
-        return Observation.present(attributes, extra)
+        if attributes != self.desired(spec):
+            told = {"content": before, "wanted": after} if before != after else {}
+        return Observation.present(attributes, told)
 
     def desired(self, spec: KubeadmConfigSpec) -> Attributes | None:
         return dict.fromkeys(_parts(spec), "as specified")
@@ -108,6 +120,16 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         script += "".join(_PUT[part] for part in _parts(spec) if part in request.changed)
         return Action(script, {"config": Payload(data=spec.config.encode())}, timeout=1800.0)
 
+    def remember(
+        self, spec: KubeadmConfigSpec, observation: Observation, digests: Mapping[str, str]
+    ) -> JsonValue:
+        """What kubeadm was asked with when all was found right, and the objects."""
+        return basis_of(observation) or None
+
+    def recall(self, spec: KubeadmConfigSpec, remembered: JsonValue) -> KubeadmConfigSpec:
+        """While that is the same, kubeadm is not started."""
+        return recalled(spec, remembered)
+
     def summary(self, spec: KubeadmConfigSpec) -> str:
         return "of the cluster"
 
@@ -116,11 +138,21 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
 
 
+def _kubelet_maps(spec: KubeadmConfigSpec) -> tuple[str, ...]:
+    """The names that the kubelet's ConfigMap may have; older ones had the version in them. Empty: unknown."""
+    version = re.match(r"v(\d+\.\d+)\.", _cluster(spec).get("kubernetesVersion") or "")
+    return ("kubelet-config", f"kubelet-config-{version[1]}") if version else ()
+
+
+def _cluster(spec: KubeadmConfigSpec) -> dict[str, Any]:
+    return next(one for one in documents(spec.config) if one["kind"] == "ClusterConfiguration")
+
+
 def _parts(spec: KubeadmConfigSpec) -> tuple[str, ...]:
     """What of it this configuration is about."""
     found = documents(spec.config)
     kinds = {document["kind"] for document in found}
-    cluster = next(document for document in found if document["kind"] == "ClusterConfiguration")
+    cluster = _cluster(spec)
     off = set(spec.skip_phases)
     if (cluster.get("dns") or {}).get("disabled"):
         off.add("addon/coredns")
@@ -138,22 +170,21 @@ fi
 """
 
 _ASK = r"""
-made=$(printf %s "$config" | uploads) || { printf '%s\n' "$made"; exit 1; }
-kubelet=$(printf '%s\n' "$made" | sed -n 's/^  name: \(kubelet-config.*\)/\1/p')
-live=
-# by their paths: to find out what a kind is called takes kubectl thirty questions
-for path in api/v1/%/configmaps/kubeadm-config "api/v1/%/configmaps/$kubelet" api/v1/%/configmaps/kube-proxy \
-    apis/apps/v1/%/daemonsets/kube-proxy apis/apps/v1/%/deployments/coredns; do
-  if one=$(admin --request-timeout=10s get --raw "/${path%%/%*}/namespaces/kube-system${path#*%}" 2>&1); then
-    live="$live${live:+,}$one"
-    continue
-  fi
-  case $one in
-  *NotFound*) ;;
-  *) printf 'the API does not say: %s\n' "$(printf '%s\n' "$one" | tail -n 1)"; exit 1 ;;
-  esac
-done
-printf '%s\n===\n{"items": [%s]}\n' "$made" "$live"
+made=
+uploaded() { made=$(printf %s "$config" | uploads) || { printf '%s\n' "$made"; exit 1; }; }
+if [ -z "$kubelets" ]; then
+  uploaded
+  kubelets=$(printf '%s\n' "$made" | sed -n 's/^  name: \(kubelet-config.*\)/\1/p')
+fi
+set -- ConfigMap/kube-system/kubeadm-config ConfigMap/kube-system/kube-proxy \
+  DaemonSet/kube-system/kube-proxy Deployment/kube-system/coredns
+for n in $kubelets; do set -- "$@" "ConfigMap/kube-system/$n"; done
+live=$(get_all json "$@") || { printf 'the API does not say: %s\n' "$live"; exit 1; }
+now=$(basis)
+[ -z "$now" ] || echo "basis $now"
+[ -z "$now" ] || [ "$now" != "$known" ] || exit 0
+[ -n "$made" ] || uploaded
+printf '%s\n===\n%s\n' "$made" "$live"
 """
 
 _PUT: Mapping[str, str] = {

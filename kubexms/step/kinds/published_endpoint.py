@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
+from kubexms.step.kinds._kubeadm.objects import GET_ALL
 from kubexms.step.kinds._kubeadm.serving import plain
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation
@@ -56,7 +57,7 @@ class PublishedEndpointExecutor(OneByOne[PublishedEndpointSpec]):
 """
 
     def ask(self, spec: PublishedEndpointSpec) -> str:
-        return f"{PATHS}{ADMIN}{_ASK}"
+        return f"{PATHS}{ADMIN}{GET_ALL}{_ASK}"
 
     def observe(self, spec: PublishedEndpointSpec, record: Record) -> Observation:
         """Absent before the host is a control plane; unknown while its API server does not answer."""
@@ -158,12 +159,8 @@ _ASK = r"""
 [ -r /etc/kubernetes/admin.conf ] || { echo 'permission denied: /etc/kubernetes/admin.conf'; exit 1; }
 t='{range .items[*]}{"\n@ "}{.metadata.name}{" "}{.metadata.annotations.kubexms\.io/not-restarted}{"\n"}'
 t=$t'{.data.ClusterConfiguration}{.data.kubeconfig\.conf}{.data.kubeconfig}{end}'
-said=$(admin --request-timeout=10s -n kube-system get configmap kubeadm-config kube-proxy \
-  --ignore-not-found -o "jsonpath=$t" 2>&1) || { printf '%s\n' "$said" | tail -n 1; exit 1; }
-printf '%s\n' "$said"
-t='{"\n@ cluster-info\n"}{.data.kubeconfig}'
-said=$(admin --request-timeout=10s -n kube-public get configmap cluster-info \
-  --ignore-not-found -o "jsonpath=$t" 2>&1) || { printf '%s\n' "$said" | tail -n 1; exit 1; }
+said=$(get_all "jsonpath=$t" ConfigMap/kube-system/kubeadm-config ConfigMap/kube-system/kube-proxy \
+  ConfigMap/kube-public/cluster-info) || { printf '%s\n' "$said"; exit 1; }
 printf '%s\n' "$said"
 """
 

@@ -26,7 +26,7 @@ basis() {
   case $tool in *.000000000 | *.*[!0-9.\ ]*) return 0 ;; *.*.*) ;; *) return 0 ;; esac
   [ "$size" -ge 1048576 ] || return 0
   sum=$({
-    printf '%s\n' 1 "$tool" "$config" "${data-}"
+    printf '%s\n' 1 "$tool" "$config" "${data-}" "${live-}"
     # what kubeadm looks at besides: authorities of the system, systemd-resolved, the environment's proxies
     for d in /etc/pki /etc/pki/ca-trust /etc/pki/tls/certs /etc/ca-certificates /usr/share/ca-certificates \
         /usr/local/share/ca-certificates; do
@@ -37,13 +37,14 @@ basis() {
         "${HTTP_PROXY-}" "${HTTPS_PROXY-}" "${FTP_PROXY-}" "${ALL_PROXY-}" "${NO_PROXY-}"; do
       echo "p $p"
     done
-    sha256sum "$@" 2>&1
+    [ "$#" = 0 ] || sha256sum "$@" 2>&1
   } | sha256sum) || return 0
   echo "${sum%% *}"
 }
 """
 """Read-only sh. What kubeadm looks at is in `cmd/kubeadm/app/phases/controlplane/volumes.go` and
-`cmd/kubeadm/app/componentconfigs/kubelet.go` of Kubernetes; `data` is etcd's directory."""
+`cmd/kubeadm/app/componentconfigs/kubelet.go` of Kubernetes. `data` is etcd's directory, `live` whatever else
+counts of what there is."""
 
 
 def recalled(spec: K, remembered: JsonValue) -> K:

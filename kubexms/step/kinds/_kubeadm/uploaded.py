@@ -31,7 +31,8 @@ def compared(
 
     `made` are the ConfigMaps that kubeadm would upload; `live` is a list of objects as JSON. Never raises.
     """
-    wanted = {part: text for part, text in _wanted(made) if part in parts}
+    found_in = {part: (name, text) for part, name, text in _wanted(made) if part in parts}
+    wanted = {part: text for part, (_, text) in found_in.items()}
     objects = {_name(item): item for item in _items(live)}
     state: dict[str, JsonValue] = {}
     before, after = "", ""
@@ -39,9 +40,9 @@ def compared(
         if part == "coredns":
             state[part] = "as specified" if "Deployment coredns" in objects else "missing"
             continue
-        # the kubelet's map has the version in its name, and only that one was asked for
-        name = {"cluster": "kubeadm-config", "kubelet": "kubelet-config"}.get(part, part)
-        found = next((item for key, item in objects.items() if key.startswith(f"ConfigMap {name}")), None)
+        # of the kubelet's there may be an older one, with the version in its name
+        name = found_in[part][0] if part in found_in else ""
+        found = objects.get(f"ConfigMap {name}")
         is_ = wanted.get(part)
         was = (found or {}).get("data", {}).get(KEYS[part]) if found else None
         if is_ is None:
@@ -60,7 +61,8 @@ def compared(
     return state, before, after
 
 
-def _wanted(made: str) -> Iterable[tuple[str, str]]:
+def _wanted(made: str) -> Iterable[tuple[str, str, str]]:
+    """Each part, the name of its ConfigMap, and the text."""
     for chunk in made.split("---\n"):
         try:
             item = load(chunk)
@@ -69,7 +71,7 @@ def _wanted(made: str) -> Iterable[tuple[str, str]]:
         data = item.get("data") if isinstance(item, dict) else None
         for part, key in KEYS.items():
             if isinstance(data, dict) and isinstance(data.get(key), str):
-                yield part, data[key]
+                yield part, str((item.get("metadata") or {}).get("name") or ""), data[key]
 
 
 def _items(live: Mapping[str, Any]) -> list[dict[str, Any]]:
