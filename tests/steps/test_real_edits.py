@@ -57,6 +57,25 @@ class TestLine:
         host.undo(spec, prior)
         assert path.read_text() == TEXT
 
+    @pytest.mark.parametrize(
+        ("fields", "after"),
+        [
+            ({"line": "c"}, b"a\0b\xff\nx=1\nc\n"),
+            ({"line": "x=2", "regexp": "^x="}, b"a\0b\xff\nx=2\n"),
+            ({"line": "x=1", "state": "absent"}, b"a\0b\xff\n"),
+        ],
+    )
+    def test_bytes_that_are_no_text_stay(
+        self, shell: str, tmp_path: Path, fields: dict[str, str], after: bytes
+    ) -> None:
+        host, path = self.host(shell, tmp_path)
+        path.write_bytes(b"a\0b\xff\nx=1\n")
+        spec = LineSpec.model_validate({"path": str(path), **fields})
+        prior = host.apply(spec)
+        assert path.read_bytes() == after
+        host.undo(spec, prior)
+        assert path.read_bytes() == b"a\0b\xff\nx=1\n"
+
     def test_what_others_wrote_since_stays(self, shell: str, tmp_path: Path) -> None:
         host, path = self.host(shell, tmp_path)
         changed = LineSpec(path=str(path), line="a=2", regexp="^a=")

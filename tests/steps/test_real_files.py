@@ -79,6 +79,8 @@ class TestFile:
         assert "is a directory" in host.fails(FileSpec(path=str(tmp_path / "d"), content="x"))
         assert "is not a directory" in host.fails(FileSpec(path=str(tmp_path / "no/d"), content="x"))
         os.mkfifo(tmp_path / "pipe")
+        assert "is there, and is not a file" in host.fails(FileSpec(path=str(tmp_path / "pipe"), content="x"))
+        assert (tmp_path / "pipe").is_fifo()
         host.apply(FileSpec(path=str(tmp_path / "pipe"), content="x", force=True))
         host.apply(FileSpec(path=str(tmp_path / "d"), content="x", force=True))
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.step.contract import ChangeRequest, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
-from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, edit_functions
+from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, TEXT_GREP, edit_functions
 from kubexms.step.kinds.line import OneLine
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
@@ -197,7 +197,8 @@ def _place(spec: BlockSpec, payloads: dict[str, Payload]) -> str:
     payloads["place"] = Payload(data=where.encode("utf-8", "surrogateescape") + b"\n")
     number = "$n" if spec.insert_before is not None else "$((n + 1))"
     return (
-        'm=$(payload place | grep -nE -f - -- "$src" | tail -n 1)\n    n=${m%%:*}\n'
+        f"{TEXT_GREP}    "
+        'm=$(payload place | grep $as_text -nE -f - -- "$src" | tail -n 1)\n    n=${m%%:*}\n'
         f'    if [ -n "$m" ]; then text | replace "{number}" "{number}" >"$t"; else {end}; fi'
     )
 

@@ -15,7 +15,7 @@ from kubexms.runtime.protocol import Action, Fragment, Payload, Record
 from kubexms.step.contract import ChangeRequest, Part, Probe, StepArgs, StepExecutor
 from kubexms.step.kinds._fields import AbsolutePath
 from kubexms.step.kinds._shell.atomic import owner_of
-from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, edit_functions
+from kubexms.step.kinds._shell.edit import READ_FILE, REASONS, TEXT_GREP, edit_functions
 from kubexms.step.kinds._shell.edits import edits_functions
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote, words
@@ -68,8 +68,9 @@ class LineSpec(StepArgs):
 # ask PATH LINE REGEXP, which of the two is given, EVERY match rather than the last, FOUND.
 _ASK = (
     READ_FILE
+    + TEXT_GREP
     + """\
-match() { printf '%s\\n' "$1" | grep -nE -f - -- "$2" 2>/dev/null; }
+match() { printf '%s\\n' "$1" | grep $as_text -nE -f - -- "$2" 2>/dev/null; }
 texts() {
     IFS=$nl
     set -f
@@ -79,7 +80,7 @@ texts() {
 exact() {
     found=
     if [ -f "$1" ] && [ -r "$1" ]; then
-        found=$(f=$1; shift; printf '%s\\n' "$@" | grep -xF -f - -- "$f" 2>/dev/null; echo .)
+        found=$(f=$1; shift; printf '%s\\n' "$@" | grep $as_text -xF -f - -- "$f" 2>/dev/null; echo .)
     fi
     found=$nl${found%.}
 }
@@ -115,11 +116,14 @@ ask() {
 """
 )
 
-_FIND = """\
-exact() { payload "$1" | grep -nxF -f - -- "$src" | tail -n 1; }
-match() { payload "$1" | grep -nE -f - -- "$src" | tail -n 1; }
+_FIND = (
+    TEXT_GREP
+    + """\
+exact() { payload "$1" | grep $as_text -nxF -f - -- "$src" | tail -n 1; }
+match() { payload "$1" | grep $as_text -nE -f - -- "$src" | tail -n 1; }
 number() { n=${1%%:*}; }
 """
+)
 
 
 class LineExecutor(StepExecutor[LineSpec]):
@@ -267,8 +271,8 @@ def _without(name: str, option: str) -> str:
     """grep's status 1 says that nothing is left. Where nothing goes, nothing changes."""
     kept = option.replace("v", "q")
     return (
-        f'if payload {name} | grep {kept} -f - -- "$src"; then\n'
-        f'    payload {name} | grep {option} -f - -- "$src" >"$t" || [ "$?" -eq 1 ]\n'
+        f'if payload {name} | grep $as_text {kept} -f - -- "$src"; then\n'
+        f'    payload {name} | grep $as_text {option} -f - -- "$src" >"$t" || [ "$?" -eq 1 ]\n'
         'else\n    cat "$src" >"$t"\nfi\n'
     )
 

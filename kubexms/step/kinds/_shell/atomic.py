@@ -39,6 +39,7 @@ begin() {
     d=${d:-/}
     [ -d "$d" ] || fail "$d is not a directory: declare it in a step before this one"
     if [ -d "$p" ] && [ ! -L "$p" ]; then fail "$p is a directory"; fi
+    if [ -e "$p" ] && [ ! -f "$p" ] && [ ! -L "$p" ]; then fail "$p is there, and is not a file"; fi
     for t in "$d/.kubexms.$id."??????; do [ ! -e "$t" ] || rm -f "$t"; done
     t=$(mktemp "$d/.kubexms.$id.XXXXXX")
     trap 'rm -f "$t"' EXIT

@@ -101,6 +101,13 @@ def edit_functions(token: str) -> str:
     return functions(token) + _EDIT
 
 
+TEXT_GREP = "as_text=\n! echo x | grep -qa x 2>/dev/null || as_text=-a\n"
+"""For scripts that look for lines: `grep $as_text` takes a file for text that has a zero byte somewhere, too.
+
+GNU's would say that such a file matches, and print none of its lines; busybox's has no such option, nor the
+need of it.
+"""
+
 READ_FILE = (
     LOOK
     + """\
