@@ -29,8 +29,9 @@ from kubexms.config.yaml.nodes import (
     ScalarNode,
     SequenceNode,
 )
-from kubexms.config.yaml.scalars import classify
+from kubexms.config.yaml.scalars import YES_NO, classify
 from kubexms.config.yaml.source import SourceText
+from kubexms.config.yaml.syntax import syntax_error
 from kubexms.diagnostics import Diagnostic, Severity
 from kubexms.errors import ConfigError
 
@@ -49,7 +50,7 @@ def compose(source: SourceText) -> list[tuple[int, Node]]:
         for event in yaml.parse(source.text, Loader=_LOADER):
             composer.take(event)
     except yaml.YAMLError as error:
-        raise _syntax_error(source, error) from None
+        raise syntax_error(source, error) from None
     if composer.errors:
         first = composer.errors[0]
         raise ConfigError(first.summary, detail=first.detail, diagnostics=composer.errors)
@@ -158,7 +159,8 @@ class _Composer:
         )
 
     def _plain_key(self, node: ScalarNode, text: str) -> None:
-        if node.trap is not None:
+        # `on`, `no`: a key that is a boolean makes no sense in any reader, and a field has the name
+        if node.trap is not None and text.lower() not in YES_NO:
             self._error(
                 f"the key {text} is ambiguous: YAML readers may take it for {node.trap.reading}",
                 f'Quote it: "{text}".',
@@ -211,21 +213,3 @@ class _Composer:
 
 def _offset(mark: object) -> int:
     return int(getattr(mark, "index", 0))
-
-
-def _syntax_error(source: SourceText, error: yaml.YAMLError) -> ConfigError:
-    mark = getattr(error, "problem_mark", None)
-    offset = int(getattr(error, "position", 0)) if mark is None else int(mark.index)
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable")
-    line, _ = source.position(offset)
-    text = source.line(line)
-    detail = f"YAML {problem}."
-    if "\t" in text[: len(text) - len(text.lstrip())]:
-        return source.error("a tab indents this line", "YAML is indented by spaces only.", offset)
-    if "mapping values are not allowed" in problem:
-        detail = "A value that holds ': ' must be quoted, or this line is indented too far."
-    elif "that cannot start any token" in problem:
-        detail = "A value that starts with this character must be quoted."
-    elif text.lstrip().partition(": ")[2].startswith("{{"):
-        detail = "A value that starts with '{{' must be quoted."
-    return source.error("not valid YAML", detail, offset)

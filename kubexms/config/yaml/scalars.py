@@ -28,7 +28,7 @@ _TIMESTAMP = re.compile(
 )
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_YES_NO = frozenset(
+YES_NO = frozenset(
     form for word in ("yes", "no", "on", "off") for form in (word, word.capitalize(), word.upper())
 )
 _MAX_DIGITS = 300
@@ -53,7 +53,7 @@ def classify(text: str) -> tuple[Scalar, Trap | None]:
         return None, None
     if text in _BOOLS:
         return _BOOLS[text], None
-    if text in _YES_NO:
+    if text in YES_NO:
         return text, Trap(text, "a boolean")
     if text[0] not in "+-.0123456789":
         return text, None

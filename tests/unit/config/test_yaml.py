@@ -158,7 +158,8 @@ def test_aliases_and_merges() -> None:
     [
         ("a: 1\na: 2\n", "duplicate key 'a'"),
         ('a: 1\n"a": 2\n', "duplicate key 'a'"),
-        ("on: 1\n", "the key on is ambiguous: YAML readers may take it for a boolean"),
+        ("012: 1\n", "the key 012 is ambiguous: YAML readers may take it for an octal number"),
+        ("true: 1\n", "the key true is not a string"),
         ("5: 1\n", "the key 5 is not a string"),
         ("? [a]\n: 1\n", "a key must be a string"),
         ("a: *b\n", "unknown alias *b"),
@@ -167,7 +168,7 @@ def test_aliases_and_merges() -> None:
         ("a: !x 1\n", "the tag !x is not supported"),
         ("a:\n\t- 1\n", "a tab indents this line"),
         ("a: b: c\n", "not valid YAML"),
-        ("a: 'x\n", "not valid YAML"),
+        ("a: 'x\n", "this quote is not closed"),
         ("a: @x\n", "not valid YAML"),
         ("<<: 1\n", "'<<' takes a mapping"),
         ("a: \x07\n", "not valid YAML"),
@@ -180,6 +181,41 @@ def test_what_is_refused(text: str, summary: str) -> None:
     error = problem(text)
     assert error.summary == summary
     assert error.diagnostics[0].source is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "summary", "detail"),
+    [
+        ("a:\n  - {n: [h, c: {t: l}}\n", (2, 9), "this '[' is not closed", "Line 2, column 22 has '}'"),
+        ("a: {x: 1\nb: 3\n", (1, 4), "this '{' is not closed", "',' or '}' is expected"),
+        ("a: [1,\n  2", (1, 4), "this '[' is not closed", "The file ends where ',' or ']' is expected"),
+        ('a: "abc\nb: 1\n', (1, 4), "this quote is not closed", "goes on to the end of the file"),
+        ("a: [1, 2]]\n", (1, 10), "not valid YAML", "Nothing is open here that ']' would close"),
+        ('a: "b" c\n', (1, 8), "not valid YAML", "The value goes on after its closing quote"),
+        ('a: "a\\q"\n', (1, 6), "not valid YAML", "a backslash begins an escape"),
+        ("a:\n  b: 1\n c: 2\n", (3, 2), "not valid YAML", "mapping which begins in line 1, column 1"),
+        ("a:\n  - b\n  c: 2\n", (3, 3), "not valid YAML", "the list which begins in line 2"),
+        ("a: |\n x\nz\n", (3, 1), "not valid YAML", "If it belongs to the text above, indent it"),
+    ],
+)
+def test_syntax_is_told_where_it_begins_to_be_wrong(
+    text: str, place: tuple[int, int], summary: str, detail: str
+) -> None:
+    error = problem(text)
+    assert error.summary == summary
+    source = error.diagnostics[0].source
+    assert source is not None
+    assert (source.line, source.column) == place
+    assert detail in error.diagnostics[0].detail
+
+
+def test_words_that_some_read_as_booleans_are_words_as_keys() -> None:
+    assert read_documents(b"on: a\nOff: b\nyes: c\nNo: d\n", "x.yaml")[0].value == {
+        "on": "a",
+        "Off": "b",
+        "yes": "c",
+        "No": "d",
+    }
 
 
 def test_alias_bombs() -> None:
