@@ -9,6 +9,7 @@ from kubexms.builder.kubeadm import join_configuration, skipped_phases
 from kubexms.builder.kubevip import kubevip_pod, kubevip_step
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.protection import protection_sources, protection_tasks
+from kubexms.builder.runtime import kubelet_package
 from kubexms.builder.snapshots import SNAPSHOT
 from kubexms.builder.steps import NAME, Template, step, task, text
 from kubexms.config.yaml.writer import dump_yaml
@@ -118,6 +119,7 @@ def _member(plan: ClusterPlan, role: str) -> StepSpec:
         role=role,
         endpoint=plan.endpoint.text,
         version=str(plan.version),
+        kubelet_package=kubelet_package(plan),
         peers=[host.name for host in plan.topology.control_planes],
         neighbours=plan.neighbours,
         config=config(plan) if control_plane else None,

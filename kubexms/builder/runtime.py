@@ -113,9 +113,7 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
         # not the program: a new one is started by the node's membership, when its pods are elsewhere
         sources += ["kubelet-unit", "kubelet-kubeadm"]
     else:
-        # without a revision: the one that the repository has, 1.31.4-1.1 for instance
-        names = [f"{name}={plan.version}" for name in PACKAGES]
-        steps = [step("packages", "package", packages=names, hold=True)]
+        steps = _packages(plan)
     steps.append(
         step(
             "kubelet-arguments",
@@ -127,6 +125,27 @@ def _kubernetes(plan: ClusterPlan) -> list[StepSpec]:
     )
     steps.append(step("kubelet-enabled", "service", unit="kubelet", enabled=True, restart_on=sources))
     return steps
+
+
+def _packages(plan: ClusterPlan) -> list[StepSpec]:
+    """The kubelet is apart, and first: kubeadm's package may depend on any kubelet.
+
+    Packages start the kubelet that they bring. So another version of it is not this step's: the node's
+    membership installs it, when the control plane is new and the node's pods are elsewhere.
+    """
+    others = [f"{name}={plan.version}" for name in PACKAGES if name != "kubelet"]
+    kubelet = step(
+        "kubelet", "package", packages=[kubelet_package(plan)], hold=True, ignore_changes=["kubelet"]
+    )
+    return [kubelet, step("packages", "package", packages=others, hold=True)]
+
+
+def kubelet_package(plan: ClusterPlan) -> str | None:
+    """What the package of the kubelet is called, with its version; None where it comes from artifacts.
+
+    Without a revision: the one that the repository has, 1.31.4-1.1 for instance.
+    """
+    return None if plan.kubernetes_from_artifacts else f"kubelet={plan.version}"
 
 
 def program(artifacts: ClusterArtifacts, name: str, path: str) -> StepSpec:

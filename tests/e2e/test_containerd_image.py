@@ -6,17 +6,15 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from tests.e2e.cluster import images
+from tests.e2e.cluster.registry import Registry
 from tests.e2e.projects import ProjectDirectory
 from tests.e2e.testbed import Fleet, Host
-from tests.e2e.testbed.network import GATEWAY
 
 REF = "registry.example/tools/greeting:1.0"
 CONTAINERD = (
@@ -36,13 +34,7 @@ class Image:
             images.write(self.archive, ref, layer.content(), {"Entrypoint": ["/greeting"]})
         self.sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         with tarfile.open(self.archive) as archive:
-            members = {member.name: archive.extractfile(member) for member in archive.getmembers()}
-            self.blobs = {
-                name.rpartition("/")[2]: stream.read()
-                for name, stream in members.items()
-                if stream is not None and name.startswith("blobs/")
-            }
-            index = members["index.json"]
+            index = archive.extractfile("index.json")
             assert index is not None
             self.digest = str(json.load(index)["manifests"][0]["digest"])
 
@@ -156,8 +148,8 @@ def test_several_in_a_row(project: ProjectDirectory, host: Host, tmp_path: Path)
 
 def test_pulled_by_its_digest(project: ProjectDirectory, fleet: Fleet, host: Host, tmp_path: Path) -> None:
     image = Image(tmp_path, "pulled")
-    place = f"{GATEWAY}:5000"
-    hosts = f'server = "http://{place}"\n[host."http://{place}"]\ncapabilities = ["pull", "resolve"]\n'
+    mirror_url = f"http://{Registry.place}"
+    hosts = f'server = "{mirror_url}"\n[host."{mirror_url}"]\ncapabilities = ["pull", "resolve"]\n'
     mirror = {
         "name": "mirror",
         "kind": "file",
@@ -166,50 +158,8 @@ def test_pulled_by_its_digest(project: ProjectDirectory, fleet: Fleet, host: Hos
     }
     directory = {"name": "mirrors", "kind": "directory", "path": "/etc/containerd/certs.d/registry.example"}
     project.pipeline(directory, mirror, image.step())
-    with Registry(fleet, image) as registry:
+    with Registry(fleet, [image.archive]) as registry:
         project.apply()
         assert f"/v2/tools/greeting/manifests/{image.digest}?ns=registry.example" in registry.asked
     project.assert_empty_plan()
     assert listed(host)[REF] == image.digest
-
-
-class Registry:
-    """A registry of one image, in the fleet's network: what the distribution protocol needs for a pull."""
-
-    def __init__(self, fleet: Fleet, image: Image) -> None:
-        self.asked: list[str] = []
-        asked = self.asked
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                digest = self.path.partition("?")[0].rpartition("/")[2]
-                blob = image.blobs.get(digest.removeprefix("sha256:"))
-                self.send_response(404 if blob is None else 200)
-                kind = "application/octet-stream"
-                if "/manifests/" in self.path:
-                    kind = "application/vnd.oci.image.manifest.v1+json"
-                    self.send_header("Docker-Content-Digest", digest)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(blob or b"")))
-                self.end_headers()
-                if self.command == "GET" and blob is not None:
-                    self.wfile.write(blob)
-
-            do_HEAD = do_GET  # noqa: N815 - the names are the library's
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        with fleet.network():
-            self._server = ThreadingHTTPServer((GATEWAY, 5000), Handler)
-        self._thread = Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()

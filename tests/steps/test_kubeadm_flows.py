@@ -272,6 +272,25 @@ def test_kubeadm_then_the_kubelet_then_pods_again() -> None:
     assert host.log[-2][1].script.endswith('admin uncordon "$node"\n')
 
 
+def test_a_kubelet_that_is_a_package_comes_when_the_pods_are_elsewhere() -> None:
+    host = Host("w1", {"cp1": READY}, "member")
+    upgrade(host, spec("w1", "worker", "cp1", version="1.20.3", kubeletPackage="kubelet=1.20.3"))
+    assert host.did("kubeadm upgrade", "admin drain", "there kubelet 1.20.3", "restart kubelet") == [
+        "w1 kubeadm upgrade",
+        "cp1 admin drain",
+        "w1 there kubelet 1.20.3",
+        "w1 restart kubelet",
+    ]
+    first = next(action.script for _, action in host.log if "kubeadm upgrade" in action.script)
+    assert "kubelet --version" not in first
+
+
+def test_a_host_that_joins_gets_the_kubelet_that_it_is_to_have() -> None:
+    host = Host("w1", {"cp1": READY})
+    join(host, spec("w1", "worker", "cp1", kubeletPackage="kubelet=1.20.2"))
+    assert host.did("there kubelet 1.20.2", "kubeadm join")
+
+
 def test_what_a_person_cordoned_stays_so() -> None:
     host = Host(
         "cp1",

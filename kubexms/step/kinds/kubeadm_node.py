@@ -27,6 +27,7 @@ from kubexms.step.kinds._kubeadm.membership import (
     backwards,
     feeds,
     newer_kubelet,
+    runs,
 )
 from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
 from kubexms.step.kinds._kubeadm.survey import Survey, read
@@ -66,6 +67,10 @@ class KubeadmNodeSpec(NodeArgs):
     authority_days: int | None = Field(default=None, ge=1, le=36500)
     """How long the authorities of a new cluster last (Kubernetes, etcd, front proxy): openssl makes them
     before kubeadm begins, which takes over what it finds. Without it kubeadm makes them."""
+    kubelet_package: str = Field(default="", pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9+._-]*=[A-Za-z0-9.+~:^_-]+$")
+    """The package that another version of the kubelet comes from, with that version: `kubelet=1.31.4`. It is
+    installed by apt or dnf when the node has been drained, as packages restart the kubelet. Without it the
+    kubelet on the host is that of `version` already."""
     endpoint_pod: str = ""
     """A static pod that brings the endpoint's address to this host, for a control plane: it is written to
     `/etc/kubernetes/manifests/kube-vip.yaml` before kubeadm begins, which goes by the endpoint."""
@@ -121,7 +126,7 @@ class KubeadmNodeExecutor(NodeExecutor[KubeadmNodeSpec]):
             "status": "foreign" if _foreign(spec, found) else found.status,
             "role": found.found_role,
             "node": found.node or spec.node_name,
-            "version": found.version or spec.version.removeprefix("v"),
+            "version": runs(spec, found),
             "registered": found.status == "member" and not found.lost,
         }
         extra: dict[str, JsonValue] = {"ca": found.ca, "server": found.server, "cluster": found.cluster}
@@ -284,7 +289,8 @@ def _foreign(spec: KubeadmNodeSpec, found: Survey) -> bool:
 def _upgrader(spec: KubeadmNodeSpec) -> Upgrader:
     version, drain = spec.version.removeprefix("v"), spec.drain_timeout
     before = (spec.before_upgrade, spec.before_upgrade_on)
-    return Upgrader(spec.cluster, spec.node_name, spec.role, version, spec.peers, drain, *before)
+    who = (spec.cluster, spec.node_name, spec.role)
+    return Upgrader(*who, version, spec.peers, drain, *before, spec.kubelet_package)
 
 
 def _joiner(spec: KubeadmNodeSpec) -> Joiner:
@@ -301,6 +307,7 @@ def _joiner(spec: KubeadmNodeSpec) -> Joiner:
         spec.authority_days,
         spec.endpoint_pod,
         spec.first_endpoint_pod,
+        spec.kubelet_package,
     )
 
 

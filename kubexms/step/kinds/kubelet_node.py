@@ -25,6 +25,7 @@ from kubexms.step.kinds._kubeadm.membership import (
     backwards,
     feeds,
     newer_kubelet,
+    runs,
 )
 from kubexms.step.kinds._kubeadm.quorum import Standing, refusals
 from kubexms.step.kinds._kubeadm.survey import OWN, read
@@ -89,7 +90,7 @@ class KubeletNodeExecutor(NodeExecutor[KubeletNodeSpec]):
             "status": "kubeadm's" if made_by_kubeadm else "foreign" if foreign else "member",
             "role": found.found_role,
             "node": found.node,
-            "version": found.version,
+            "version": runs(spec, found),
             "registered": not found.lost,
         }
         return Observation.present(attributes, {"cluster": found.cluster, **newer_kubelet(spec, found)})

@@ -13,6 +13,7 @@ from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
 from kubexms.step.kinds._kubeadm.authorities import authorities
 from kubexms.step.kinds._kubeadm.documents import advertised, external_etcd, joining, without_etcd_files
+from kubexms.step.kinds._kubeadm.kubelets import INSTALL_LIMIT
 from kubexms.step.kinds._kubeadm.leaving import out_of_etcd
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
 from kubexms.step.kinds._kubeadm.skew import refuse_behind
@@ -49,6 +50,8 @@ class Joiner:
     """A static pod that must be there for the endpoint's address."""
     first_pod: str = ""
     """The same for who begins the cluster; empty: `pod`."""
+    package: str = ""
+    """The kubelet's package, where another one than is there must be installed; see `kubelet_is`."""
 
     @property
     def plane(self) -> bool:
@@ -57,14 +60,15 @@ class Joiner:
 
     def init(self) -> Action:
         """What makes this host the first control plane of a new cluster."""
-        script = scripts.begin("init", self.version)
+        script = scripts.begin("init", self.version, self.package)
         if self.authority_days is not None:
             script = OPENSSL + script + authorities(self.authority_days, etcd=not external_etcd(self.config))
         return self._run(script, scripts.init(self.skip), self.config.encode(), self.first_pod or self.pod)
 
     def join(self, config: bytes) -> Action:
         """What makes it a member of a cluster that exists."""
-        return self._run(scripts.begin("join", self.version), scripts.JOIN, config, self.pod)
+        begin = scripts.begin("join", self.version, self.package)
+        return self._run(begin, scripts.JOIN, config, self.pod)
 
     def _run(self, begin: str, kubeadm: str, config: bytes, pod: str) -> Action:
         payloads = {"config": Payload(data=config, sensitive=True)}
@@ -72,7 +76,7 @@ class Joiner:
             kubeadm = scripts.POD + kubeadm
             payloads["pod"] = Payload(data=pod.encode())
         script = begin + kubeadm + scripts.member(self.cluster, self.node, self.role, self.version)
-        return Action(script, payloads, timeout=KUBEADM_LIMIT)
+        return Action(script, payloads, timeout=KUBEADM_LIMIT + (INSTALL_LIMIT if self.package else 0.0))
 
 
 def enter(context: StepContext, joiner: Joiner) -> Outcome:

@@ -127,6 +127,14 @@ def backwards(spec: NodeArgs, observation: Observation) -> str | None:
     return None
 
 
+def runs(spec: NodeArgs, found: Survey) -> str:
+    """The version that a node is of: what it was brought to, or that of a kubelet which is older, because
+    somebody put it back."""
+    brought = found.version or spec.version.removeprefix("v")
+    older = found.kubelet and number(found.kubelet) < number(brought)
+    return found.kubelet if older else brought
+
+
 def newer_kubelet(spec: NodeArgs, found: Survey) -> dict[str, JsonValue]:
     """What an observation adds where a kubelet runs that is newer than what the cluster is to be."""
     newer = found.kubelet and number(found.kubelet) > number(spec.version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubexms.step.kinds._kubeadm.aftermath import PUT_BACK, REMEMBER
+from kubexms.step.kinds._kubeadm.kubelets import kubelet_is
 from kubexms.step.kinds._kubeadm.survey import ADMIN, OWN, PATHS
 from kubexms.step.shell import quote
 
@@ -14,8 +15,6 @@ for tool in kubeadm kubelet kubectl; do
 done
 have=$(kubeadm version -o short)
 [ "$have" = "$want" ] || { echo "kubeadm here is $have, and the cluster is to be $want" >&2; exit 1; }
-have=$(kubelet --version)
-[ "$have" = "Kubernetes $want" ] || { echo "the kubelet here is $have, and is to be $want" >&2; exit 1; }
 """
 
 _MARK = r"""
@@ -144,14 +143,14 @@ ROUTE_PROTOCOL = "75"
 
 
 def check(version: str) -> str:
-    """The programs are of this version."""
+    """The programs are of this version; for the kubelet see `kubelet_is`, which goes on from here."""
     wanted = "v" + version.removeprefix("v")
     return f"{PATHS}want={quote(wanted)}\n" + _CHECK.replace("OWN", OWN)
 
 
-def begin(what: str, version: str) -> str:
-    """Check what is needed, and mark that `what` has begun."""
-    return check(version) + f"what={quote(what)}\n" + REMEMBER + _MARK
+def begin(what: str, version: str, package: str) -> str:
+    """Check what is needed, and mark that `what` has begun. `package`: see `kubelet_is`."""
+    return check(version) + kubelet_is(package) + f"what={quote(what)}\n" + REMEMBER + _MARK
 
 
 def member(cluster: str, node: str, role: str, version: str) -> str:

@@ -9,6 +9,7 @@ from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Outcome
 from kubexms.step.contract import StepContext
 from kubexms.step.kinds._kubeadm import scripts
+from kubexms.step.kinds._kubeadm.kubelets import INSTALL_LIMIT, kubelet_is
 from kubexms.step.kinds._kubeadm.leaving import DRAIN
 from kubexms.step.kinds._kubeadm.peers import Member, council, through
 from kubexms.step.kinds._kubeadm.skew import refuse_behind
@@ -67,10 +68,18 @@ class Upgrader:
     """A program that must succeed before the cluster changes its version."""
     before_on: Sequence[str] = ()
     """Hosts that have it, where this one has not."""
+    package: str = ""
+    """The kubelet's package; it is installed when the pods are elsewhere. Without, the program is there."""
 
     def check(self) -> str:
-        """The programs on the host are of that version."""
-        return scripts.check(self.version)
+        """The programs on the host are of that version, but for a kubelet that comes as a package."""
+        return scripts.check(self.version) + ("" if self.package else kubelet_is())
+
+    def kubelet(self) -> Action:
+        """The new kubelet is started, and the node ready with it."""
+        head = self.check() + f"node={quote(self.node)}\n"
+        install = kubelet_is(self.package) if self.package else ""
+        return Action(head + install + _KUBELET, timeout=300.0 + (INSTALL_LIMIT if install else 0.0))
 
     def configured(self) -> Action:
         """kubeadm's part: the control plane's static pods, the kubelet's configuration."""
@@ -114,7 +123,7 @@ def upgrade(context: StepContext, node: Upgrader) -> Outcome:
             _ask(context, member, node, _UNCORDON, f"uncordon {node.node}", 60.0)
         context.exchange(Action(_mark("rm -f")), verify=False)
         raise
-    last = context.exchange(Action(head + _KUBELET, timeout=300.0), verify=False)
+    last = context.exchange(node.kubelet(), verify=False)
     if last.timed_out or last.status != 0:
         return last
     if ours or not cordoned:  # what a person cordoned stays so
@@ -148,17 +157,11 @@ class UnitUpgrader(Upgrader):
 
     def check(self) -> str:
         """The kubelet is of that version."""
-        return f"{PATHS}own={OWN}\nwant={quote('v' + self.version)}\n{_KUBELET_IS}"
+        return f"{PATHS}own={OWN}\nwant={quote('v' + self.version)}\n{kubelet_is()}"
 
     def configured(self) -> Action:
         """There is nothing to prepare."""
         return Action(self.check())
-
-
-_KUBELET_IS = r"""
-have=$(kubelet --version)
-[ "$have" = "Kubernetes $want" ] || { echo "the kubelet here is $have, and is to be $want" >&2; exit 1; }
-"""
 
 
 def _mark(verb: str) -> str:
