@@ -261,7 +261,7 @@ def load_again(tmp_path: Path) -> LoadedProject:
 
 def test_a_manifest_that_is_no_yaml_is_told_at_its_line(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, "kind: [A\n")
-    assert " at files/net.yaml:2:1" in problem
+    assert "this '[' is not closed at files/net.yaml:1:7" in problem
 
 
 def charts(tmp_path: Path, release: dict[str, Json] | None = None, *, program: bool = True) -> LoadedProject:
