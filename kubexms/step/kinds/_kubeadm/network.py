@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kubexms.step.kinds._kubeadm.nodelist import NODES
 from kubexms.step.kinds._kubeadm.scripts import ROUTE_PROTOCOL
 from kubexms.step.kinds._kubeadm.survey import PATHS
 
@@ -13,18 +14,13 @@ BRIDGE_TEXT = "kubexms"
 
 _COMMON = (
     PATHS
+    + NODES
     + r"""
 conf=/etc/cni/net.d/10-kubexms.conflist
 unit=/etc/systemd/system/kubexms-pod-routes.service
 kubelet=/etc/kubernetes/kubelet.conf
 nl='
 '
-# nodes: NAME|PART OF THE PODS' NETWORK|ADDRESS of each node
-nodes() {
-  a='{.status.addresses[?(@.type=="InternalIP")].address}'
-  kubectl --cache-dir /dev/null/no --kubeconfig "$kubelet" --request-timeout=10s get nodes -o \
-    "jsonpath={range .items[*]}{.metadata.name}|{.spec.podCIDR}|$a$nl{end}"
-}
 routes() { ip "$family" route show proto PROTO | sed -n 's/^\([^ ]*\) via \([^ ]*\).*/\1 via \2/p'; }
 # rule VERB: what gives pods the address of their node outside of the pods' network
 rule() {
@@ -49,7 +45,7 @@ sed -n 's/^ExecStart=-[^ ]* -[46] route replace \(.* via [^ ]*\) proto.*/boot \1
 [ "$(systemctl is-enabled kubexms-pod-routes.service)" != enabled ] || echo enabled
 routes | sed 's/^/route /'
 if rule -C; then echo masquerade; fi
-if n=$(nodes 2>&1); then
+if n=$(nodes); then
   printf '%s\n' "$n" | sed 's/^/node /'
   part=$(printf '%s\n' "$n" | awk -F'|' -v n="$node" '$1 == n { print $2 }')
   if [ ! -e "$conf" ]; then
