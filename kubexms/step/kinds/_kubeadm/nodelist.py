@@ -54,4 +54,4 @@ nodes() {{
   printf '%s\\n' "$listed" | awk '{_SIFT}'
 }}
 """
-"""Sh; `kubelet` is the kubeconfig. By their path: to find out what a kind is called takes thirty questions."""
+"""Sh; `kubelet` is the kubeconfig. By their path: what a kind is called takes kubectl thirty questions."""
