@@ -10,7 +10,6 @@ from kubexms.plan.conceal import Concealer
 from kubexms.plan.former import about_another
 from kubexms.plan.model import Plan
 from kubexms.plan.working import HostWork, Planned, PlannedStep
-from kubexms.state.digest import digest
 from kubexms.state.model import HostState, StepState
 from kubexms.step.observation import Observation, Presence
 
@@ -83,7 +82,7 @@ def _differs(step: PlannedStep, entry: StepState, observation: Observation, conc
         or entry.observation_digest != conceal.observation_digest(rendered, observation)
         or entry.inputs != step.inputs
         or entry.tainted
-        or (bool(step.instance.step.triggers) and entry.trigger_digest != digest(step.instance.trigger))
+        or entry.trigger_digest != conceal.trigger_digest(step.instance)
     )
 
 

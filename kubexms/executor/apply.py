@@ -26,7 +26,7 @@ from kubexms.executor.releasing import let_go, releasing
 from kubexms.executor.wanted import loses_more, request_for, wanted, worse
 from kubexms.plan.compare import compare
 from kubexms.plan.questions import Seen, read_single
-from kubexms.plan.rendered import Instance, Rendered
+from kubexms.plan.rendered import Instance, Rendered, waited_for
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import Claim, Outcome
 from kubexms.spec.pipeline import Retries
@@ -105,10 +105,9 @@ class StepApplier:
         attempt.instance = planned.instance if removing else self._rerender(planned, host)
         rendered = attempt.instance.rendered
         attempt.scrub = Scrubber.of(rendered)
-        if rendered.unknown:
-            waits = min(rendered.unknown.values())
+        if waits := waited_for(attempt.instance):
             raise StepError(
-                f"{waits} is still not known",
+                f"{min(waits)} is still not known",
                 detail="The step that gives it did not run, or did not give it.",
             )
         context = self._context(attempt, rendered, removing)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.working import PlannedStep
-from kubexms.state.digest import digest
 from kubexms.state.model import Intent, StepState
 from kubexms.step.observation import Observation
 
@@ -40,7 +39,7 @@ def adopted_entry(
         outputs=previous.outputs if previous else {},
         inputs=planned.inputs,
         remembered=rendered.executor.remember(rendered.spec, observation, source_digests or {}),
-        trigger_digest=digest(instance.trigger) if instance.step.triggers else "",
+        trigger_digest=conceal.trigger_digest(instance),
         ignore_changes=instance.step.ignore_changes,
         depends_on=(*planned.depends_on, *planned.data, *planned.phases),
         object_id=rendered.object_id,

@@ -14,7 +14,7 @@ from kubexms.executor.attempt import HostRun
 from kubexms.executor.context import NEVER
 from kubexms.executor.events import Waiting
 from kubexms.plan.instances import Instances
-from kubexms.plan.rendered import Instance
+from kubexms.plan.rendered import Instance, waited_for
 from kubexms.plan.working import Planned, PlannedStep
 from kubexms.runtime.facts import FACTS, lasting, parse_facts
 from kubexms.runtime.protocol import Action, Connection, Exchange, RunIdentity
@@ -90,10 +90,10 @@ class RunHosts:
 
     def rerender(self, planned: PlannedStep, host: HostRun) -> Instance:
         """The step with everything that is known by now."""
-        rendered = planned.instance.rendered
-        if not rendered.unknown:
+        waits = waited_for(planned.instance)
+        if not waits:
             return planned.instance
-        if any(waits.startswith("facts") for waits in rendered.unknown.values()):
+        if any(name.startswith("facts") for name in waits):
             self._ask_facts(host)
         with self._render:
             return self._instances.again(planned, self._outputs())

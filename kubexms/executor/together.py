@@ -21,6 +21,7 @@ from kubexms.executor.recording import Recorder
 from kubexms.executor.wanted import request_for, wanted, worse
 from kubexms.plan.compare import compare
 from kubexms.plan.questions import Questions, Seen, joint, read
+from kubexms.plan.rendered import waited_for
 from kubexms.plan.working import PlannedStep
 from kubexms.runtime.protocol import Action, Claim, Exchange, Member, Outcome, records_digest
 from kubexms.state.model import Intent
@@ -81,7 +82,7 @@ class StepsTogether:
             or change.triggered_by
             or planned.former is not None
             or removes(planned)
-            or rendered.unknown
+            or waited_for(planned.instance)
             or step.timeout is not None
             or expected(self._seen(key), rendered) is None
         ):

@@ -8,6 +8,7 @@ from typing import Any
 from kubexms.config.template import Unknown
 from kubexms.plan.model import PlanDiagnostic, Reason
 from kubexms.plan.outputs import split
+from kubexms.plan.rendered import waited_for
 from kubexms.plan.working import HostWork, PlannedStep
 from kubexms.spec.address import Address
 from kubexms.state.model import StepState
@@ -158,9 +159,7 @@ def never_known(works: Mapping[str, HostWork]) -> list[PlanDiagnostic]:
     found: list[PlanDiagnostic] = []
     for work in works.values():
         for address, planned in work.steps.items():
-            rendered = planned.instance.rendered
-            waits = {*rendered.unknown.values(), planned.instance.trigger_unknown or ""}
-            for name in sorted(waits):
+            for name in sorted({*waited_for(planned.instance)}):
                 why = _never(name.removeprefix("outputs."), work.name, works) if "outputs." in name else ""
                 if why:
                     found.append(_error(f"{address} needs {name}, which nothing will give", why, address))
@@ -181,10 +180,10 @@ def out_of_scope(
     found: list[PlanDiagnostic] = []
     for work in works.values():
         for address, planned in work.steps.items():
-            rendered = planned.instance.rendered
-            if (chosen is not None and address not in chosen) or not rendered.unknown:
+            if (chosen is not None and address not in chosen) or not waited_for(planned.instance):
                 continue
-            for name in sorted(read for read in rendered.reads if read.startswith("outputs.")):
+            reads = planned.instance.reads | planned.instance.rendered.reads
+            for name in sorted(read for read in reads if read.startswith("outputs.")):
                 path, other = split(name.removeprefix("outputs.").rpartition(".")[0])
                 host = other or work.name
                 source = f"{path}@{host}"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from kubexms.plan.model import HIDDEN
-from kubexms.plan.rendered import Rendered
+from kubexms.plan.rendered import Instance, Rendered
 from kubexms.spec.asset import Asset
 from kubexms.state.digest import digest, keyed_digest
 from kubexms.step.contract import Attributes, Observation, Presence
@@ -80,6 +80,12 @@ class Concealer:
         value = digest([rendered.executor.kind, data])
         self._specs[id(rendered)] = (rendered, value)
         return value
+
+    def trigger_digest(self, instance: Instance) -> str:
+        """What changes when, and only when, a step's `triggers` do; empty: none, or unknown ones."""
+        if not instance.step.triggers or instance.trigger_unknown is not None:
+            return ""
+        return self.keyed(instance.trigger) if instance.trigger_secret else digest(instance.trigger)
 
     def observation_digest(self, rendered: Rendered, observation: Observation) -> str:
         """Over what is compared, and nothing else."""

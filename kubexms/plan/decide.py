@@ -46,7 +46,7 @@ def decide(evidence: Evidence, conceal: Concealer) -> Change:
     entry = _valid_entry(evidence)
     found = compare(rendered, evidence.observation, instance.step.ignore_changes if entry else ())
     policy = executor.runs(spec)
-    triggered = _triggered_by(evidence, entry)
+    triggered = _triggered_by(evidence, entry, conceal)
     if policy != "observed":
         found = _imperative(policy, found, evidence, entry, conceal, triggered)
     elif executor.imperative and found.action in (ActionKind.CREATE, ActionKind.UPDATE):
@@ -80,7 +80,7 @@ def _reinstalled(entry: StepState, machine_id: str) -> bool:
     return bool(entry.machine_id and machine_id and entry.machine_id != machine_id)
 
 
-def _triggered_by(evidence: Evidence, entry: StepState | None) -> tuple[str, ...]:
+def _triggered_by(evidence: Evidence, entry: StepState | None, conceal: Concealer) -> tuple[str, ...]:
     instance, rendered = evidence.instance, evidence.instance.rendered
     if rendered.unknown_identity is not None:
         return ()
@@ -94,7 +94,7 @@ def _triggered_by(evidence: Evidence, entry: StepState | None) -> tuple[str, ...
     if instance.step.triggers and entry is not None:
         if instance.trigger_unknown is not None:
             names.append(instance.trigger_unknown)
-        elif entry.trigger_digest and entry.trigger_digest != digest(instance.trigger):
+        elif entry.trigger_digest not in ("", conceal.trigger_digest(instance), digest(instance.trigger)):
             names.append("triggers")
     return tuple(names)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from kubexms.config.project import LoadedProject
+from kubexms.config.template import TemplateEngine
 from kubexms.errors import ConfigError
 from kubexms.plan.blame import Blame, kind_of
 from kubexms.plan.render import StepRenderer
@@ -130,13 +131,9 @@ class Expander:
         address = Address(placement.module.name, placement.task.name, step.name, placement.host, key)
         blame = Blame(self._project.sources, address, step.sensitive)
         rendered = self._renderer.render(step, scope, base, blame, (placement.host, key or ""))
-        trigger: JsonValue = None
-        waits: str | None = None
-        if step.triggers:
-            with blame.field("triggers"):
-                result = self._renderer.engine(base).render(list(step.triggers), scope)
-            trigger, waits = result.value, (min(result.unknown) if result.unknown else None)
-        return Instance(address, step, rendered, placement.position, reads, trigger, waits, each)
+        instance = Instance(address, step, rendered, placement.position, reads, each=each)
+        with blame.field("triggers"):
+            return triggered(instance, self._renderer.engine(base), scope)
 
     def _condition(
         self, when: str | bool, scope: dict[str, object], base: object, placement: Placement
@@ -170,6 +167,20 @@ class Expander:
                     if eligible:
                         chosen[path] = (before or eligible)[0]
         return chosen
+
+
+def triggered(instance: Instance, engine: TemplateEngine, scope: Mapping[str, object]) -> Instance:
+    """The instance with its `triggers` as they are known by now. Raises `ConfigError`."""
+    if not instance.step.triggers:
+        return instance
+    result = engine.render(list(instance.step.triggers), scope)
+    return replace(
+        instance,
+        reads=instance.reads | {name for name in result.reads if name.startswith("outputs.")},
+        trigger=result.value,
+        trigger_unknown=min(result.unknown) if result.unknown else None,
+        trigger_secret=result.sensitive or instance.step.sensitive,
+    )
 
 
 @dataclass(frozen=True, slots=True)

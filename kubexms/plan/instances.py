@@ -11,7 +11,7 @@ from kubexms.config.project import LoadedProject
 from kubexms.config.secrets import SecretResolver
 from kubexms.config.template import TemplateEngine
 from kubexms.plan.bind import Binder, Bound
-from kubexms.plan.expand import Expander, Placement
+from kubexms.plan.expand import Expander, Placement, triggered
 from kubexms.plan.outputs import Outputs, declared_outputs
 from kubexms.plan.recall import Recaller
 from kubexms.plan.render import StepRenderer
@@ -97,7 +97,8 @@ class Instances:
         )
         base = self._project.scopes[module].base_dir
         rendered = self._renderer.render(instance.step, scope, base)
-        return self.bound(work, replace(instance, rendered=rendered)).instance
+        now = triggered(replace(instance, rendered=rendered), self._renderer.engine(base), scope)
+        return self.bound(work, now).instance
 
     def _outputs(self, host: str, fresh: Mapping[str, Mapping[str, object]] | None = None) -> Outputs:
         """What templates on a host see of outputs; `fresh` are those of this run, by address."""

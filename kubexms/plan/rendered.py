@@ -90,8 +90,16 @@ class Instance:
     trigger: JsonValue = None
     """The rendered `triggers`."""
     trigger_unknown: str | None = None
+    trigger_secret: bool = False
+    """`trigger` holds a sensitive value."""
     each: Mapping[str, JsonValue] | None = None
     """`each.key` and `each.value` of a `forEach` entry."""
+
+
+def waited_for(instance: Instance) -> tuple[str, ...]:
+    """What must be known before the step can begin: what its fields and its triggers read."""
+    trigger = (instance.trigger_unknown,) if instance.trigger_unknown is not None else ()
+    return (*instance.rendered.unknown.values(), *trigger)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,33 @@ def test_another_hosts_outputs_go_by_its_address(tmp_path: Path) -> None:
     code, told = project.plan()
     assert code == 1
     assert "m/t/give is no step of n2. Write outputs['m/t/give@n1'] for another host's." in told
+
+
+def test_triggers_that_were_unknown_are_remembered_as_they_became_known(tmp_path: Path) -> None:
+    project = LocalProject(tmp_path / "project")
+    log = tmp_path / "log"
+    again: dict[str, Any] = {
+        "name": "again",
+        "kind": "command",
+        "run": f"echo ran >> {log}",
+        "runs": "on-change",
+    }
+    again["triggers"] = ["{{ outputs['m/t/give'].token }}", "{{ vars.pw }}"]
+    variables = {"pw": {"type": "string", "sensitive": True, "default": "hunter2"}}
+    give = giver(tmp_path, run=f"date +secret-%N | tee {tmp_path}/made")
+    project.steps(give, again, variables=variables)
+    project.apply()
+    assert project.plan()[0] == 0
+    (tmp_path / "made").unlink()
+    code, told = project.plan("--target", "m/t/again")
+    assert (code, "(triggered by outputs.m/t/give.token)" in told) == (2, True), told
+    assert "m/t/give@here will be run" in told
+    assert "m/t/again@here needs outputs.m/t/give.token" in project.plan("--exclude", "m/t/give")[1]
+    project.apply()
+    assert log.read_text() == "ran\nran\n"
+    assert project.plan()[0] == 0
+    step = json.loads(project.run("state", "pull").stdout)["steps"]["m/t/again@here"]
+    assert step["triggerDigest"].startswith("v1k:"), "a secret's digest is keyed"
 
 
 def test_outputs_that_the_plan_leaves_out_are_not_waited_for(tmp_path: Path) -> None:
