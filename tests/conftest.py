@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # each worker is a host of its own for `connection: local`: runs would wait for each other's host lock
     place = tempfile.mkdtemp(prefix="kubexms-host-")
     os.environ["KUBEXMS_HOST_STATE"] = place
+    os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
     # what surrounds the tests is not what they test: a runner's CI would refuse every project's local state
     os.environ.pop("CI", None)
     config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from kubexms.config.template import RenderedValue, TemplateEngine
 from kubexms.errors import ConfigError
+from kubexms.plan.assets import Assets, cache_file
 from kubexms.plan.blame import Blame, misfit
 from kubexms.plan.rendered import Rendered
-from kubexms.spec.asset import Asset
 from kubexms.spec.pipeline import StepSpec
 from kubexms.step.contract import StepArgs, StepExecutor
 from kubexms.step.registry import Registry, has_template
@@ -40,29 +40,6 @@ _PLACEHOLDERS: tuple[JsonValue, ...] = (
 )
 
 
-class Assets:
-    """Digests of controller files, each file hashed once per run. Not thread-safe."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, Asset] = {}
-
-    def get(self, base: Path, name: str) -> Asset:
-        """The asset for a path relative to `base`. Raises `ConfigError` if it cannot be read."""
-        path = (base / Path(name).expanduser()).resolve()
-        if path not in self._known:
-            try:
-                with path.open("rb") as stream:
-                    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-                    size = stream.tell()
-            except OSError as error:
-                raise ConfigError(
-                    f"cannot read the controller file {path}: {error.strerror}",
-                    detail="Paths in a step are relative to the directory of its document.",
-                ) from error
-            self._known[path] = Asset(path=str(path), sha256=sha256, size=size)
-        return self._known[path]
-
-
 class StepRenderer:
     """Renders the fields of steps. Steps without templates are rendered once for all hosts.
 
@@ -71,7 +48,7 @@ class StepRenderer:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._assets = Assets()
+        self._assets = Assets(cache_file(os.environ))
         self._engines: dict[Path, TemplateEngine] = {}
         self._constant: dict[tuple[int, Path], tuple[StepSpec, Rendered]] = {}
         self._settled: dict[tuple[object, ...], Rendered] = {}
