@@ -87,6 +87,12 @@ class Expander:
         if step.for_each is not None:
             with self._blame(placement).field("forEach"):
                 result = engine.render(_plain(step.for_each), make_scope(module.name, None))
+                if result.sensitive:
+                    raise ConfigError(
+                        f"forEach of {placement.path} reads a sensitive value",
+                        detail="Its keys are parts of addresses, which everybody sees. Loop over names that "
+                        'are no secrets, and read the secret in the step: "{{ vars.secrets[each.key] }}".',
+                    )
                 if not result.unknown:
                     entries = list(_entries(result.value, placement))
             reads |= result.reads

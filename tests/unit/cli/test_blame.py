@@ -9,7 +9,10 @@ import pytest
 
 from tests.unit.cli.local import LocalProject
 
-VARIABLES = {"n": {"type": "integer", "default": 3}}
+VARIABLES = {
+    "n": {"type": "integer", "default": 3},
+    "secrets": {"type": "map", "sensitive": True, "default": {"hunter2": "hunter3"}},
+}
 
 
 @pytest.mark.parametrize(
@@ -20,9 +23,10 @@ VARIABLES = {"n": {"type": "integer", "default": 3}}
         ({"source": "nowhere"}, "source", "cannot read the controller file"),
         ({"content": "", "when": "1 / 0 == 1"}, "when", "division by zero"),
         ({"content": "", "forEach": "{{ vars.n }}"}, "forEach", "is a number, not a list or a mapping"),
+        ({"content": "", "forEach": "{{ vars.secrets }}"}, "forEach", "m/t/f reads a sensitive value"),
         ({"content": "", "triggers": ["{{ 1 / 0 }}"]}, "triggers", "division by zero"),
     ],
-    ids=["type", "undefined", "asset", "when", "forEach", "triggers"],
+    ids=["type", "undefined", "asset", "when", "forEach", "secrets", "triggers"],
 )
 def test_the_field_is_shown(tmp_path: Path, step: dict[str, Any], field: str, told: str) -> None:
     project = LocalProject(tmp_path / "project")
@@ -33,6 +37,7 @@ def test_the_field_is_shown(tmp_path: Path, step: dict[str, Any], field: str, to
     assert told in text
     assert f"(spec.modules[0].tasks[0].steps[0].{field})" in text
     assert "with m/t/f@" in text
+    assert "hunter" not in text
 
 
 def test_a_number_for_text_says_how_to_write_it(tmp_path: Path) -> None:
