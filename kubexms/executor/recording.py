@@ -14,6 +14,7 @@ from kubexms.executor.entries import adopted_entry, applied_entry, resolved_entr
 from kubexms.executor.events import StepResult, StepStatus
 from kubexms.plan.conceal import Concealer
 from kubexms.plan.outputs import observed_outputs
+from kubexms.plan.rights import become_root, denied
 from kubexms.plan.working import PlannedStep
 from kubexms.state.model import Intent, StepRecord, StepState
 from kubexms.state.protocol import StateWriter
@@ -238,12 +239,22 @@ class Recorder:
             seconds=seconds,
             attempts=attempt.number,
             message=scrub.text(error.summary) if error is not None else "",
-            detail=scrub.text(error.detail) if error is not None and not hidden else "",
+            detail=scrub.text(_advice(attempt, error)) if error is not None and not hidden else "",
             exit_status=outcome.status if outcome else None,
             stdout="" if hidden or outcome is None else scrub.text(outcome.stdout),
             stderr="" if hidden or outcome is None else scrub.text(outcome.stderr),
             remaining=attempt.remaining,
         )
+
+
+def _advice(attempt: Attempt, error: KubexmsError) -> str:
+    """What the error says that is to be done; where the host denied the right, who could have it."""
+    outcome = attempt.outcome
+    other_user = attempt.planned.change.kind == "command" and getattr(attempt.rendered.spec, "user", None)
+    if error.detail or outcome is None or other_user or not outcome.status:
+        return error.detail
+    said = (outcome.stderr or outcome.stdout).decode("utf-8", "replace")
+    return become_root(attempt.host.facts) if denied(said) else ""
 
 
 def _record(planned: PlannedStep, result: StepResult) -> StepRecord:

@@ -21,6 +21,7 @@ from kubexms.plan.model import (
     Removal,
 )
 from kubexms.plan.order import order_of
+from kubexms.plan.rights import unseen_for_lack_of_rights
 from kubexms.plan.working import HostWork, Planned
 from kubexms.runtime.facts import MEASURED
 from kubexms.spec.address import CONTROLLER, Address
@@ -50,6 +51,7 @@ def assemble(
     ]
     meta = planned.snapshot.meta
     diagnostics = [d for d in planned.diagnostics if selected is None or d.address in chosen]
+    diagnostics += unseen_for_lack_of_rights(planned.hosts)
     return Plan.model_construct(
         tool_version=__version__,
         created=created,

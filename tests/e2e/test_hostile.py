@@ -141,6 +141,27 @@ def test_sudo_with_a_password_and_without_the_right(project: ProjectDirectory) -
     project.destroy()
 
 
+def test_who_is_not_root_is_told_how_to_be(project: ProjectDirectory) -> None:
+    """The plan where it may not look, the apply where it may not act; and nobody waits for a lock in vain."""
+    own, hidden = file("own", "/etc/kubexms-rights", "x"), file("hidden", "/root/kubexms-rights", "x")
+    tree = {"name": "tree", "kind": "package", "packages": ["tree"], "dependsOn": []}
+    project.pipeline(own, hidden | {"dependsOn": []}, tree)
+    project.inventory(user="ops")
+    advice = "It was ops, not root: with `become: {method: sudo}` in the host's connection it is root."
+    plan = " ".join(project.plan_code()[1].split())
+    assert (
+        f"m/t/hidden@{project.hosts[0].name} could not be observed The host denied permission. {advice}"
+        in plan
+    )
+    text = " ".join(failure(project).split())
+    assert f"file failed on {project.hosts[0].name}" in text
+    assert "/etc/.kubexms" in text
+    assert advice in text
+    assert "waiting for another package tool" not in text
+    project.inventory(user="ops", become={"method": "sudo"})
+    assert "not seen whole" not in project.plan_code()[1]
+
+
 def test_a_changed_host_key_and_a_wrong_key_are_refused(project: ProjectDirectory, tmp_path: Path) -> None:
     project.pipeline(file("f", "/etc/kubexms-key", "x"))
     host = project.hosts[0]

@@ -27,6 +27,8 @@ locked() {
     [ "$code" -ne 0 ] && [ "$(date +%s)" -lt "$until" ] || break
     m='could not get lock|unable to (acquire|lock)|locked by another process'
     grep -Eqi "$m" "$log" || break
+    # who may not lock waits for nobody
+    ! grep -Eqi 'permission denied|are you root' "$log" || break
     [ -n "$said" ] || { echo 'waiting for another package tool:'; grep -i lock "$log"; } >&2
     said=1
     sleep 2
