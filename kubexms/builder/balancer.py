@@ -20,6 +20,8 @@ global
 defaults
     mode tcp
     log global
+    retries 3
+    option redispatch 1
     timeout connect 3s
     timeout client 1h
     timeout server 1h
@@ -30,7 +32,8 @@ listen kubernetes
     default-server check inter 1s fall 2 rise 1
 {servers}
 """
-"""A server is out after two seconds; watches of the API live for up to an hour."""
+"""A server is out after two seconds, and who comes before that and is refused goes to the next one at once;
+watches of the API live for up to an hour."""
 
 
 def endpoint_tasks(plan: ClusterPlan) -> list[TaskSpec]:

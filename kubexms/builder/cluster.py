@@ -16,7 +16,7 @@ from kubexms.builder.members import control_plane_tasks, network_tasks, worker_t
 from kubexms.builder.objects import addon_tasks, network_objects, node_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.preflight import preflight_tasks
-from kubexms.builder.protection import secret_variables
+from kubexms.builder.protection import secret_variables, stored_tasks
 from kubexms.builder.runtime import runtime_tasks
 from kubexms.builder.several import narrowed
 from kubexms.builder.snapshots import backup_tasks, client_tasks, last_tasks, restore_tasks
@@ -40,6 +40,7 @@ AFTER = {
     "restore": ("runtime", "backup"),
     "etcd": ("runtime", "pki"),
     "control-plane": ("runtime", "images", "pki", "endpoint", "backup", "restore", "etcd"),
+    "encryption": ("control-plane",),
     "configuration": ("control-plane", "workers"),
     "clients": ("workers", "control-plane"),
     "network": ("workers", "control-plane"),
@@ -94,6 +95,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),
         "snapshots": ("Whether snapshots succeed", last_tasks(plan)),
+        "encryption": ("What is stored, by the key that encrypts", stored_tasks(plan)),
         "configuration": ("Kubelets, kube-proxy, what kubeadm keeps", configuration_tasks(plan)),
     }
     return tuple(

@@ -78,6 +78,16 @@ def protection_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     return [task(FILES, [CONTROL_PLANE], steps)] if steps else []
 
 
+def stored_tasks(plan: ClusterPlan) -> list[TaskSpec]:
+    """What is stored is written anew, when all API servers write with another key than before."""
+    _, given = _of(plan.spec)
+    if given is None:
+        return []
+    first = written_first(given)[0]
+    anew = step("anew", "storedObjects", run_once=True, resources=list(given.resources), written_with=first)
+    return [task("stored", [CONTROL_PLANE], [anew])]
+
+
 def protection_sources(spec: ClusterSpec) -> list[str]:
     """The steps whose change restarts API servers: they read these files when they start."""
     audit, encryption = _of(spec)
@@ -129,6 +139,12 @@ def encryption_file(cluster: str, given: EncryptionSpec) -> Template:
     for key in given.keys:
         text = text.replace(_KEY.format(key.name), f"{{{{ vars.{variable(cluster, key.name)} | trim }}}}")
     return Template(text)
+
+
+def written_first(given: EncryptionSpec) -> list[str]:
+    """The providers of that file, in order: `identity`, or `PROVIDER:KEY`."""
+    keys = [f"{key.provider or given.provider}:{key.name}" for key in given.keys]
+    return [*keys, "identity"] if given.encrypt else ["identity", *keys]
 
 
 def _policy(audit: AuditSpec) -> str | None:

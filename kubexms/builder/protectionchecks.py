@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from kubexms.builder.places import wrong
 from kubexms.builder.plans import ClusterPlan
-from kubexms.builder.protection import ENCRYPTION, variable
+from kubexms.builder.protection import ENCRYPTION, variable, written_first
 from kubexms.builder.steps import Template, step
 from kubexms.config.discover import display
 from kubexms.config.documents import Building
@@ -16,7 +16,7 @@ from kubexms.config.yaml import read_value
 from kubexms.diagnostics import Diagnostic
 from kubexms.errors import ConfigError
 from kubexms.spec.base import Json
-from kubexms.spec.cluster import ClusterSpec, EncryptionKeySpec
+from kubexms.spec.cluster import ClusterSpec, EncryptionKeySpec, EncryptionSpec
 from kubexms.spec.cluster.protection import KEY_LENGTHS
 from kubexms.spec.pipeline import StepSpec
 
@@ -105,7 +105,7 @@ _HOW = "Make one with `head -c 32 /dev/urandom | base64`."
 def protection_checks(plan: ClusterPlan) -> list[StepSpec]:
     """What only the run knows of keys; and whether a control plane could not read any more what it stored."""
     given = plan.spec.kubernetes.encryption_at_rest
-    steps = [_kept(given is not None)]
+    steps = [_kept(given is not None), _readable(plan, given)]
     message = (
         "the key {} of kubernetes.encryptionAtRest is no base64 of as many bytes as its provider needs: "
         "make one with `head -c 32 /dev/urandom | base64`"
@@ -119,6 +119,25 @@ def protection_checks(plan: ClusterPlan) -> list[StepSpec]:
             that = Template(f"{{{{ ({value}) != '' }}}}")
             steps.append(step(f"key-{key.name}", "assert", that=that, message=message.format(key.name)))
     return steps
+
+
+def _readable(plan: ClusterPlan, given: EncryptionSpec | None) -> StepSpec:
+    """That no API server meets what it cannot read; there in any case, as `_kept`."""
+    keys = {f"{key.provider or given.provider}:{key.name}": key for key in given.keys} if given else {}
+    return step(
+        "readable",
+        "encryptionKeys",
+        cluster=plan.name,
+        planes=[host.name for host in plan.topology.control_planes],
+        path=ENCRYPTION,
+        resources=list(given.resources) if given else None,
+        providers=written_first(given) if given else None,
+        values={
+            name: Template(f"{{{{ vars.{variable(plan.name, key.name)} | trim }}}}")
+            for name, key in keys.items()
+        }
+        or None,
+    )
 
 
 def _form(lengths: Sequence[int]) -> str:
@@ -135,7 +154,8 @@ def _kept(given: bool) -> StepSpec:
     first = "awk '/providers:/ { getline; sub(/^ *- */, \"\"); print; exit }'"
     message = (
         "this control plane encrypts what it stores, and without kubernetes.encryptionAtRest nobody could "
-        "read it: put it back with `encrypt: false` and apply, write everything anew, and take it out then"
+        "read it: put it back with `encrypt: false` and apply, which writes everything anew, and take it out "
+        "then"
     )
     check = "true\n" if given else f"test ! -e {ENCRYPTION} || {first} {ENCRYPTION} | grep -q ^identity:\n"
     return step("encryption", "assert", check=check, message=message)

@@ -163,6 +163,8 @@ APART = {
     "keyPair": "it is about several hosts, and has tests of its own",
     "kubeadmConfig": "it needs a cluster",
     "apiServerNames": "it needs a cluster",
+    "encryptionKeys": "it only looks, and needs a cluster",
+    "storedObjects": "it needs a cluster",
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",

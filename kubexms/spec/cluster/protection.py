@@ -63,8 +63,8 @@ class EncryptionKeySpec(FrozenModel):
 class EncryptionSpec(FrozenModel):
     """What the API server stores in etcd is encrypted there.
 
-    Only what is written from then on: docs/cluster-operations.md has the command that writes all Secrets
-    anew. To change the key, put another one before it.
+    What is there already is written anew. To change the key, put another one before it; several control
+    planes know it before, behind the one that encrypts (docs/operations/protection.md).
     """
 
     provider: Provider = "secretbox"

@@ -281,6 +281,20 @@ def test_keys_are_where_the_run_fetches_them_and_nowhere_else(tmp_path: Path) ->
     assert [name for name in checks if name.startswith("key-")] == ["key-b-1", "key-old"]
 
 
+def test_what_encrypts_is_known_to_all_and_what_is_stored_is_written_with_it(tmp_path: Path) -> None:
+    loaded = built(tmp_path, "protected")
+    readable = the_step(loaded, "demo-preflight", "readable").args
+    assert readable["providers"] == ["secretbox:new", "secretbox:b-1", "aescbc:old", "identity"]
+    given = {"demo_encryption_new": "AAA\n", "demo_encryption_b_1": "BBB", "demo_encryption_old": "CCC"}
+    values = TemplateEngine(tmp_path).render(readable["values"], {"vars": given}).value
+    assert values == {"secretbox:new": "AAA", "secretbox:b-1": "BBB", "aescbc:old": "CCC"}
+    anew = the_step(loaded, "demo-encryption", "anew")
+    assert anew.run_once
+    assert (anew.args["resources"], anew.args["writtenWith"]) == (["secrets"], "secretbox:new")
+    # which waits for all control planes
+    assert the_module(loaded, "demo-encryption").depends_on == ("demo-control-plane",)
+
+
 @pytest.mark.parametrize(("text", "fits"), [(KEY, True), (KEY[:-2], False), (KEY + KEY, False), ("", False)])
 def test_a_key_of_a_command_is_looked_at_when_it_is_there(tmp_path: Path, text: str, fits: bool) -> None:
     check = the_step(built(tmp_path, "protected"), "demo-preflight", "key-b-1")
@@ -296,6 +310,7 @@ def test_what_is_not_to_be_encrypted_any_more_can_be_read(tmp_path: Path) -> Non
     rendered = TemplateEngine(tmp_path).render(file, {"vars": {"demo_encryption_one": "AAA"}})
     [resources] = yaml.safe_load(str(rendered.value))["resources"]
     assert [list(provider) for provider in resources["providers"]] == [["identity"], ["secretbox"]]
+    assert the_step(loaded, "demo-encryption", "anew").args["writtenWith"] == "identity"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What API servers encrypt with and can read, and whether others may go on from there."""
