@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
@@ -129,6 +130,10 @@ def _apply(
     if planfile is None:
         _require_answer(app, operation, auto_approve=auto_approve, as_json=as_json)
     saved = app.services.read_plan(app.path(planfile)) if planfile is not None else None
+    if saved is not None and saved.options.operation == "destroy":
+        operation = "destroy"
+        if app.stream is not None:
+            app.stream = replace(app.stream, operation=operation)
     wanted = plan_options(chosen, operation) if saved is None else _again(saved, chosen)
     stop = StopSignal()
     with ExitStack() as stack:

@@ -107,6 +107,16 @@ def test_a_saved_plan_is_applied_without_a_question(capsys: Capture) -> None:
     assert out.endswith("Apply complete! Resources: 1 added, 0 changed, 0 destroyed.\n")
 
 
+def test_a_saved_plan_that_destroys_is_called_so(capsys: Capture) -> None:
+    services = FakeServices(made=plan(ONE, options=PlanOptions(operation="destroy")), result=DONE)
+    assert run(services, "-C", "/p", "plan", "--destroy", "--out", "x.plan") == 0
+    assert run(services, "-C", "/p", "apply", "x.plan") == 0
+    assert capsys.readouterr().out.endswith("Destroy complete! Resources: 0 destroyed.\n")
+    assert run(services, "-C", "/p", "apply", "--json", "x.plan") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (summary["type"], summary["changes"]["operation"]) == ("change_summary", "destroy")
+
+
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "", "YES\n"])
 def test_only_yes_is_yes(answer: str, capsys: Capture) -> None:
     services = FakeServices(made=plan(ONE), result=DONE)
