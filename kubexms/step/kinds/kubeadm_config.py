@@ -17,7 +17,7 @@ from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
 from kubexms.step.kinds._kubeadm.objects import GET_ALL
 from kubexms.step.kinds._kubeadm.rendering import TOOLS, UPLOADS
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
-from kubexms.step.kinds._kubeadm.uploaded import PARTS, ROLLOUT, compared
+from kubexms.step.kinds._kubeadm.uploaded import PARTS, ROLLOUT, compared, late
 from kubexms.step.observation import Attributes, Observation, Presence
 from kubexms.step.shell import quote
 
@@ -104,6 +104,8 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         attributes, before, after = compared(made, objects, _parts(spec))
         if attributes != self.desired(spec):
             told = {"content": before, "wanted": after} if before != after else {}
+        if "kube-proxy" in attributes and (said := late(objects)):
+            told["notes"] = [said]
         return Observation.present(attributes, told)
 
     def desired(self, spec: KubeadmConfigSpec) -> Attributes | None:
@@ -181,6 +183,9 @@ set -- ConfigMap/kube-system/kubeadm-config ConfigMap/kube-system/kube-proxy \
 for n in $kubelets; do set -- "$@" "ConfigMap/kube-system/$n"; done
 live=$(get_all json "$@") || { printf 'the API does not say: %s\n' "$live"; exit 1; }
 now=$(basis)
+# nodes that are to get another kube-proxy yet are told of in every plan
+if printf '%s\n' "$live" | awk '/"currentNumberScheduled":/ { there = $2 + 0 }
+    /"updatedNumberScheduled":/ { new = $2 + 0 } END { exit there == new }'; then now=; fi
 [ -z "$now" ] || echo "basis $now"
 [ -z "$now" ] || [ "$now" != "$known" ] || exit 0
 [ -n "$made" ] || uploaded

@@ -13,6 +13,7 @@ from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
 from kubexms.step.kinds._kubeadm.objects import GET_ALL
+from kubexms.step.kinds._kubeadm.proxy import ROLLED
 from kubexms.step.kinds._kubeadm.serving import plain
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation
@@ -189,16 +190,14 @@ payload config | kubeadm init phase upload-config kubeadm --kubeconfig "$own/adm
 
 # Marked before it is changed: cut off anywhere in between, the next look sees that pods have the former one.
 _PROXY = (
-    r"""
+    ROLLED
+    + r"""
 p() { admin -n kube-system "$@"; }
 p annotate configmap kube-proxy --overwrite PENDING=true >/dev/null
 server kube-system kube-proxy
 if [ -n "$(p get daemonset kube-proxy --ignore-not-found -o name)" ]; then
   p rollout restart daemonset kube-proxy >/dev/null
-  p rollout status daemonset kube-proxy --timeout=600s >/dev/null || {
-    echo 'kube-proxy was not started anew on every node within 600 s (`kubectl get nodes`)' >&2
-    exit 1
-  }
+  rolled 600
 fi
 p annotate configmap kube-proxy PENDING- >/dev/null
 """

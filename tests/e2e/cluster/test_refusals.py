@@ -106,6 +106,38 @@ def test_the_api_server_is_down(project: ClusterProject, hosts: dict[str, Host])
     project.assert_empty_plan()
 
 
+def test_a_node_that_is_down_holds_up_no_other(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    """A DaemonSet would replace no pod while one is not available; here the others are replaced."""
+    hosts["w2"].crash()
+    project.kubectl("wait --for=condition=Ready=Unknown node/w2 --timeout=180s", timeout=190)
+    before = proxies(project)
+    config = project.spec["kubeProxy"]["config"] | {"iptables": {"syncPeriod": "45s"}}
+    project.describe(project.members, kubeProxy={"config": config})
+    done = project.run("apply", "--auto-approve", timeout=400)
+    said = done.stdout + done.stderr
+    assert "demo-configuration/cluster/kubeadm@cp1" in said
+    assert "failed=0" in said
+    after = proxies(project)
+    assert [name for name in sorted(before) if before[name] == after[name]] == ["w2"]
+    code, text = project.plan_code()
+    assert code == 0, text
+    assert "kube-proxy still runs with an earlier configuration on 1 of 3 nodes" in " ".join(text.split())
+
+    hosts["w2"].start()
+    hosts["w2"].wait_ready()
+    project.await_ready("cp1", "w1", "w2")
+    project.kubectl("-n kube-system rollout status daemonset/kube-proxy --timeout=120s", timeout=130)
+    assert not {*proxies(project).values()} & {*before.values()}
+    project.assert_empty_plan()
+
+
+def proxies(project: ClusterProject) -> dict[str, str]:
+    """The pod of kube-proxy on each node."""
+    form = "{range .items[*]}{.spec.nodeName} {.metadata.name} {end}"
+    words = project.kubectl(f"-n kube-system get pods -l k8s-app=kube-proxy -o 'jsonpath={form}'").split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
 def test_a_host_that_does_not_answer_cannot_leave(project: ClusterProject, hosts: dict[str, Host]) -> None:
     hosts["w2"].crash()
     project.consist_of("cp1", "w1")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
+from kubexms.step.kinds._kubeadm.proxy import ROLLED, behind
 from kubexms.step.kinds._yaml import load
 
 PARTS = ("cluster", "kubelet", "kube-proxy", "coredns")
@@ -22,6 +23,11 @@ MARK = "kubexms.io/rollout"
 """On kube-proxy's ConfigMap and on its pods: as long as they differ, pods have an older configuration."""
 
 _MODES = "Node,RBAC"
+
+
+def late(live: Mapping[str, Any]) -> str:
+    """What is to be said of nodes that have an earlier kube-proxy; empty: nothing."""
+    return behind(next((item for item in _items(live) if _name(item) == "DaemonSet kube-proxy"), None))
 
 
 def compared(
@@ -135,7 +141,9 @@ def _rolled_out(objects: Mapping[str, Mapping[str, Any]]) -> bool:
     return mark is None or (template.get("annotations") or {}).get(MARK) == mark
 
 
-ROLLOUT = r"""
+ROLLOUT = (
+    ROLLED
+    + r"""
 k() { admin --request-timeout=30s -n kube-system "$@"; }
 if ! there=$(k get configmap/kube-proxy daemonset/kube-proxy --ignore-not-found -o name); then exit 1; fi
 case $there in
@@ -158,20 +166,8 @@ case $there in
     --patch "{\"data\": $data, \"metadata\": {\"annotations\": {\"MARK\": \"$mark\"}}}"
   annotations="{\"metadata\": {\"annotations\": {\"MARK\": \"$mark\"}}}"
   k patch daemonset kube-proxy --type merge --patch "{\"spec\": {\"template\": $annotations}}"
-  n=0
-  until said=$(k rollout status daemonset/kube-proxy --timeout=5s 2>&1); do
-    n=$((n + 1))
-    case $(k get pods -l k8s-app=kube-proxy \
-      -o 'jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}' 2>/dev/null) in
-    *CrashLoopBackOff*) n=999 ;;
-    esac
-    if [ "$n" -ge 240 ]; then
-      echo "kube-proxy is not restarted everywhere: $(printf '%s\n' "$said" | tail -n 1)" >&2
-      k get pods -l k8s-app=kube-proxy -o wide >&2 || :
-      exit 1
-    fi
-    sleep 1
-  done ;;
+  rolled 600 ;;
 *) payload config | kubeadm init phase addon kube-proxy --config /dev/stdin ;;
 esac
 """.replace("MARK", MARK)
+)
