@@ -42,12 +42,14 @@ def imported(data: bytes, origin: str) -> list[HostSpec]:
         raise ConfigError(
             f"{origin} is empty", detail="It must be Ansible's inventory JSON (`ansible-inventory --list`)."
         )
+    name = origin if origin.endswith(".json") else f"{origin}.json"
     try:
-        documents = read_documents(data, f"{origin}.json" if not origin.endswith(".json") else origin)
+        documents = read_documents(data, name)
     except ConfigError as error:
         place = error.diagnostics[0].source
         where = f" (line {place.line}, column {place.column})" if place is not None else ""
-        raise ConfigError(f"{origin} is {error.summary}{where}", detail=error.detail) from None
+        problem = error.summary.removeprefix(f"{name} is ")
+        raise ConfigError(f"{origin} is {problem}{where}", detail=error.detail) from None
     value = documents[0].value if documents else None
     if not isinstance(value, dict):
         raise ConfigError(

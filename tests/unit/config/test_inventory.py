@@ -191,10 +191,14 @@ def test_what_to_do_about_a_command_that_fails(tmp_path: Path, status: int, said
     assert said in caught.value.detail
 
 
-def test_where_the_output_of_a_command_is_not_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [(b'{"a":\n]', "not valid JSON (line 2, column 1)"), (b'{"\xff', "not UTF-8 text (line 1, column 3)")],
+)
+def test_where_the_output_of_a_command_is_not_json(tmp_path: Path, printed: bytes, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        hosts(tmp_path, "  from: {command: [inventory]}\n", Commands({"inventory": b'{"a":\n]'}))
-    assert caught.value.summary == "the output of inventory is not valid JSON (line 2, column 1)"
+        hosts(tmp_path, "  from: {command: [inventory]}\n", Commands({"inventory": printed}))
+    assert caught.value.summary == f"the output of inventory is {told}"
 
 
 JSONS: st.SearchStrategy[Json] = st.recursive(
