@@ -52,6 +52,12 @@ class TestNodes:
     def test_what_kubectl_says_when_it_fails(self, shell: str, tmp_path: Path) -> None:
         assert self.ask(shell, tmp_path, "cat >&2; false", "Unable to connect") == (1, "Unable to connect")
 
+    def test_a_list_that_is_cut_off_is_none(self, shell: str, tmp_path: Path) -> None:
+        text = json.dumps({"kind": "NodeList", "items": [CP1, W1]})
+        status, told = self.ask(shell, tmp_path, "cat", text[: text.index("images") + 20])
+        assert status == 1
+        assert told.endswith("the list of nodes is cut off")
+
     def ask(self, shell: str, root: Path, does: str, text: str) -> tuple[int, str]:
         """Status and output, where kubectl does that with this text."""
         (root / "answer").write_text(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kubexms.step.kinds._kubeadm.asking import API_GET
+
 _SIFT = r"""
 # what is between quotes, and what is not, in turn; a quote after a backslash ends nothing
 BEGIN { RS = "\""; level = 0 }
@@ -44,14 +46,17 @@ quoted {
   quoted = 1
   text = ""
 }
+END { if (level) exit 1 }
 """
 
-NODES = f"""
-# nodes: NAME|PART OF THE PODS' NETWORK|ADDRESSES of each node, or what kubectl says, and status 1
+NODES = (
+    API_GET
+    + f"""
+# nodes: NAME|PART OF THE PODS' NETWORK|ADDRESSES of each node, or what is wrong, and status 1
 nodes() {{
-  listed=$(kubectl --cache-dir /dev/null/no --kubeconfig "$kubelet" --request-timeout=10s \\
-    get --raw /api/v1/nodes 2>&1) || {{ printf '%s\\n' "$listed"; return 1; }}
-  printf '%s\\n' "$listed" | awk '{_SIFT}'
+  listed=$(api_get /api/v1/nodes 10) || {{ printf '%s\\n' "$listed"; return 1; }}
+  printf '%s\\n' "$listed" | awk '{_SIFT}' || {{ echo 'the list of nodes is cut off'; return 1; }}
 }}
 """
-"""Sh; `kubelet` is the kubeconfig. By their path: what a kind is called takes kubectl thirty questions."""
+)
+"""Sh. By their path: what a kind is called takes kubectl thirty questions."""

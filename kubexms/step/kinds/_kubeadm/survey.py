@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kubexms.runtime.protocol import Answer, Fragment
+from kubexms.step.kinds._kubeadm.asking import API_GET
 from kubexms.step.shell import quote
 
 Status: TypeAlias = Literal["absent", "partial", "member", "broken", "leftover"]
@@ -64,12 +65,13 @@ fi
 """
 )
 
-_REGISTERED = r"""
+_REGISTERED = (
+    API_GET
+    + r"""
 case $t in
 *'has kubelet.conf'*)
   # by its path: to find out what a kind is called takes kubectl thirty questions
-  if a=$(kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s \
-      get --raw /api/v1/nodes/NODE 2>&1); then
+  if a=$(api_get /api/v1/nodes/NODE 5); then
     # a node that was made by hand has no record of its version: its kubelet tells
     case $a in
     *'"kubeletVersion":"v'[0-9]*) a=${a##*'"kubeletVersion":"v'} && say "kubelet ${a%%'"'*}" ;;
@@ -80,6 +82,7 @@ case $t in
   fi ;;
 esac
 """
+)
 
 _READY = (
     ADMIN
