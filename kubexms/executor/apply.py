@@ -218,7 +218,7 @@ class StepApplier:
                 *remaining.changed
             }:
                 return
-            raise NotConverged(difference(rendered, remaining))
+            raise NotConverged(difference(rendered, remaining, observation))
 
     def _undo(self, attempt: Attempt, context: ExchangeContext) -> bool:
         planned, rendered = attempt.planned, attempt.rendered

@@ -115,8 +115,11 @@ def plain_prior(observation: Observation, rendered: Rendered) -> Observation:
     return observation.model_copy(update={"attributes": attributes, "extra": extra})
 
 
-def difference(rendered: Rendered, remaining: Comparison) -> str:
+def difference(rendered: Rendered, remaining: Comparison, observation: Observation) -> str:
     """What a step that did not converge left undone, in words."""
+    unmet = rendered.executor.unmet(rendered.spec, observation)
+    if unmet:
+        return f"it ran without an error, and {unmet}"
     parts: list[str] = []
     for name in remaining.changed:
         if name in rendered.sensitive_attributes:

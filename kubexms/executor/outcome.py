@@ -59,13 +59,17 @@ def _strings(value: JsonValue) -> Iterable[str]:
 def raise_for_failure(outcome: Outcome, timeout: float, accepted: frozenset[int] = frozenset({0})) -> None:
     """Raise `StepTimeout` or `ActionFailed` for an action that ended badly; the result has its output."""
     if outcome.timed_out:
-        raise StepTimeout(f"did not end within {timeout:g} seconds and was stopped")
+        raise StepTimeout(
+            f"did not end within {timeout:g} seconds and was stopped",
+            detail="The step's `timeout` says how long it may take.",
+        )
     if outcome.status is not None and outcome.status not in accepted:
         raise ActionFailed(_headline(outcome))
 
 
 def _headline(outcome: Outcome) -> str:
-    lines = [line for line in _last(outcome).splitlines() if line.strip()]
+    # mount ends with where else to look; what went wrong stands before it
+    lines = [line for line in _last(outcome).splitlines() if line.strip() and "dmesg(1)" not in line]
     reason = f": {lines[-1].strip()[:300]}" if lines else ""
     return f"{exit_words(outcome.status or 0)}{reason}"
 

@@ -203,6 +203,10 @@ class StepExecutor(ABC, Generic[S]):
         """
         return ()
 
+    def unmet(self, spec: S, observation: Observation) -> str:
+        """What is not as desired though the step has run, for a person; empty: its attributes say it."""
+        return ""
+
     def review(self, steps: Sequence[Prospect[S]]) -> Mapping[str, str]:
         """What is wrong with all steps of this kind together, on all hosts that answer: address to message.
 

@@ -225,6 +225,19 @@ def test_tcp_with_each_tool(tool: str, tmp_path: Path, listening: int) -> None:
     assert host.observe(closed).attributes == {"satisfied": True}, tool
 
 
+def test_what_still_says_that_it_is_not_done(tmp_path: Path) -> None:
+    host = Subject(CommandExecutor(), Sandbox("dash", tmp_path))
+    there, gone = tmp_path, tmp_path / "gone"
+    for spec, said in (
+        (CommandSpec(run="true", creates=str(gone)), f"{gone} (creates) is not there"),
+        (CommandSpec(run="true", removes=str(there)), f"{there} (removes) is still there"),
+        (CommandSpec(run="true", unless="exit 3"), "'unless' still fails with exit status 3"),
+        (CommandSpec(run="true", only_if="true"), "'onlyIf' still succeeds"),
+        (CommandSpec(run="true", creates=str(there)), ""),
+    ):
+        assert host.executor.unmet(spec, host.observe(spec)) == said
+
+
 @pytest.mark.parametrize("tool", ["curl", "wget"])
 def test_http_with_each_tool(tool: str, tmp_path: Path, web: int) -> None:
     host = Subject(WaitExecutor(), Sandbox("dash", tmp_path, {"PATH": _only(tmp_path, tool)}))
@@ -265,9 +278,9 @@ class TestWait:
         host = Subject(WaitExecutor(), Sandbox(shell, tmp_path))
         spec = WaitSpec(command="echo not yet >&2; false", limit=0.5, interval=0.5)
         context = SandboxContext(host, spec)
-        with pytest.raises(StepTimeout, match="within") as caught:
+        with pytest.raises(StepTimeout, match="the command does not succeed after 0.5 s") as caught:
             host.executor.run(context, spec, REQUEST)
-        assert "not yet" in caught.value.detail
+        assert "`limit`" in caught.value.detail
         assert context.said == ["waiting for the command (0 s of 0.5 s)"]
 
 

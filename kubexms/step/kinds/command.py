@@ -189,6 +189,22 @@ class CommandExecutor(StepExecutor[CommandSpec]):
         found = {name: _match(pattern, shown) for name, pattern in spec.outputs.items()}
         return {name: value for name, value in found.items() if value is not None}
 
+    def unmet(self, spec: CommandSpec, observation: Observation) -> str:
+        """Which check says that it is not done."""
+        statuses = observation.extra.get("statuses")
+        if observation.attributes.get("satisfied") is not False or not isinstance(statuses, dict):
+            return ""
+        found = []
+        for name, status in statuses.items():
+            if name in ("creates", "removes"):
+                is_there = "is not there" if name == "creates" else "is still there"
+                found.append(f"{getattr(spec, name)} ({name}) {is_there}")
+            elif name == "only_if":
+                found.append("'onlyIf' still succeeds")
+            else:
+                found.append(f"'{name}' still fails with exit status {status}")
+        return " and ".join(found)
+
     def action(self, spec: CommandSpec, request: ChangeRequest) -> Action:
         return _action(spec, spec.run, spec.expected_status)
 

@@ -119,21 +119,20 @@ class WaitExecutor(StepExecutor[WaitSpec]):
         return {"satisfied": True}
 
     def action(self, spec: WaitSpec, request: ChangeRequest) -> Action:
-        return _attempt(spec, min(_SLICE, spec.limit))
+        return _attempt(spec, min(_SLICE, spec.limit), spec.limit)
 
     def run(self, context: StepContext, spec: WaitSpec, request: ChangeRequest) -> Outcome:
         began = context.monotonic()
         while True:
             left = spec.limit - (context.monotonic() - began)
-            outcome = context.exchange(_attempt(spec, max(0.0, min(_SLICE, left))))
+            outcome = context.exchange(_attempt(spec, max(0.0, min(_SLICE, left)), left))
             if not outcome.acted or outcome.status != STILL_WAITING:
                 return outcome
             waited = context.monotonic() - began
             if waited >= spec.limit:
-                said = outcome.stderr.decode("utf-8", "replace").strip()
                 raise StepTimeout(
-                    f"{_target(spec)} has not {spec.state} within {spec.limit:g} s",
-                    detail=f"The last try said: {said}" if said else "",
+                    f"{_target(spec)} {_still(spec)} after {spec.limit:g} s",
+                    detail="`limit` says how long it may take.",
                 )
             context.progress(f"waiting for {_target(spec)} ({waited:.0f} s of {spec.limit:g} s)")
             context.sleep(min(spec.interval, spec.limit - waited))
@@ -177,6 +176,12 @@ def _target(spec: WaitSpec) -> str:
     return spec.http.url.split("?")[0] if spec.http is not None else "the command"
 
 
+def _still(spec: WaitSpec) -> str:
+    if spec.command is not None:
+        return "does not succeed" if spec.state == "started" else "still succeeds"
+    return "does not answer" if spec.state == "started" else "still answers"
+
+
 def _no_tool(spec: WaitSpec) -> str:
     tools = "bash, nc or curl" if spec.tcp is not None else "curl or wget"
     return f"the host has no tool to try this with: it needs {tools}"
@@ -191,6 +196,7 @@ while :; do
         status=$?
     {done}
     if [ "$(date +%s)" -ge "$end" ]; then
+        case $status in 124 | 143) said="$said${{said:+ }}(the try was stopped after {limit:g} s)" ;; esac
         printf '%s\\n' "$said" | tail -c 2000 >&2
         exit {waiting}
     fi
@@ -199,13 +205,14 @@ done
 """
 
 
-def _attempt(spec: WaitSpec, seconds: float) -> Action:
+def _attempt(spec: WaitSpec, seconds: float, left: float) -> Action:
+    """Tries for so many seconds; no single try takes longer than what is `left` in all."""
     wanted = '[ "$status" -ne 0 ] || exit 0' if spec.state == "started" else '[ "$status" -eq 0 ] || exit 0'
     if spec.command is None:
         wanted = f'[ "$status" -ne {NOT_FOUND} ] || {{ printf "%s\\n" "$said" >&2; exit 1; }}\n    {wanted}'
     script = _TRY.format(
         seconds=round(seconds),
-        limit=spec.check_timeout + (spec.command is None),
+        limit=max(1.0, min(spec.check_timeout + (spec.command is None), left)),
         done=wanted,
         waiting=STILL_WAITING,
         interval=spec.interval,

@@ -100,13 +100,14 @@ there() {
   if [ "$refresh" = always ] || aged; then fetch_lists; fi
   if ! choose "$@" && [ "$refresh" = auto ]; then fetch_lists; choose "$@" || :; fi
   if [ -n "$missing" ]; then
-    echo "no such version is on offer:$missing" >&2
+    echo 'on offer:' >&2
     for name in $missing; do
       case $tool in
         apt) apt-cache madison -- "${name%%=*}" ;;
         *) $dnf -q repoquery --showduplicates "${name%%=*}" ;;
       esac 2>/dev/null | head -n 10 >&2
     done
+    echo "no such version is on offer:$missing" >&2
     exit 1
   fi
   [ -n "$chosen" ] || return 0
