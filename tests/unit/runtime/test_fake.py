@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from kubexms.errors import Unreachable
@@ -87,11 +85,10 @@ def test_failures_and_the_rest() -> None:
     assert (connection.reconnected, connection.interrupted, connection.closed) == (1, 1, 1)
 
 
-def test_a_thousand_hosts_are_cheap() -> None:
+def test_of_a_thousand_hosts_nothing_need_be_kept() -> None:
     fragments = [Fragment(f"ask {index}") for index in range(100)]
     answer = Answer((Record(0, b"x"),))
-    began = time.monotonic()
     for index in range(1000):
         connection = ScriptedConnection(f"h{index}", lambda _: answer, record=False)
         assert len(connection.ask(fragments, deadline=1.0).answers) == 100
-    assert time.monotonic() - began < 10.0
+        assert connection.asked == []
