@@ -17,6 +17,7 @@ FORMS: Mapping[str, str] = {
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$": (
         "a name or number of a group: letters, digits, '_', '-' and '.', the first not '-' or '.'"
     ),
+    r"^(0*[1-9][0-9]*|0*([1-9][0-9]?|100)%)$": "a number of hosts from 1 on, or a percentage from 1% to 100%",
     r"^[^:\n]*$": "one line without ':'",
     r"^[A-Za-z_][A-Za-z0-9_.-]*$": "a letter or '_', then letters, digits, '_', '-' and '.'",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a letter or '_', then letters, digits and '_'",

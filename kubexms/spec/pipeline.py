@@ -87,10 +87,16 @@ class Dependency(FrozenModel):
         return {"anyOf": [{"type": "string"}, dict(schema)], "description": schema.get("description", "")}
 
 
+BatchSize = (
+    Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^(0*[1-9][0-9]*|0*([1-9][0-9]?|100)%)$")]
+)
+"""How many hosts at once: a number, or a percentage of those that have something to do."""
+
+
 class Strategy(FrozenModel):
     """Rolling work: how many hosts at once, and how many may fail."""
 
-    max_parallel: int | str | tuple[int | str, ...] | None = None
+    max_parallel: BatchSize | Annotated[tuple[BatchSize, ...], Field(min_length=1)] | None = None
     """A number, a percentage (`"25%"`), or a list of batch sizes, the last of which repeats."""
     max_failures: int | None = Field(default=None, ge=0)
     """Failed hosts that are tolerated before no further batch begins (default 0 with `maxParallel`)."""
