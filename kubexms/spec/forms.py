@@ -36,6 +36,9 @@ FORMS: Mapping[str, str] = {
     r"^\S+$": "one word",
     r"^[^\s\x00]+$": "one word",
     r"^[A-Za-z0-9@][A-Za-z0-9@+._:-]*$": "the name of a package: letters, digits, '+', '-', '.', '_' and ':'",
+    r"^$|^[A-Za-z0-9][A-Za-z0-9+._-]*=[A-Za-z0-9.+~:^_-]+$": (
+        "a package with its version, for example 'kubelet=1.30.2-1.1', or empty"
+    ),
     r"^[A-Za-z0-9.+~:^_*?-]+$": "a version, for example '1.2.3-1' or '1.2.*'",
     r"^[A-Za-z0-9.-]+$": "a host name: letters, digits, '-' and '.'",
     r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$": "a time zone, for example 'Europe/Berlin'",
