@@ -89,9 +89,14 @@ class TestEnds:
 
     @pytest.mark.parametrize(
         "data",
-        [b"", b"\x00\xff" * 40, b"-----BEGIN CERTIFICATE-----\nMIIB", b"  client-certificate-data: ????\n"]
-        + [pem(datetime(2029, 1, 1, tzinfo=UTC))[:cut] for cut in (60, 120, 250)],
+        [b"", b"\x00\xff" * 40, b"-----BEGIN CERTIFICATE-----\nMIIB", b"  client-certificate-data: ????\n"],
+        ids=["empty", "binary", "begun", "kubeconfig"],
     )
     def test_of_what_is_no_certificate_nothing_is_said(self, shell: str, tmp_path: Path, data: bytes) -> None:
         (tmp_path / "broken").write_bytes(data)
+        assert told(shell, "b", DAY, tmp_path / "broken", "missing", DAY, tmp_path / "no") == ""
+
+    @pytest.mark.parametrize("cut", [60, 120, 250])
+    def test_of_what_was_cut_off_nothing_is_said(self, shell: str, tmp_path: Path, cut: int) -> None:
+        (tmp_path / "broken").write_bytes(pem(datetime(2029, 1, 1, tzinfo=UTC))[:cut])
         assert told(shell, "b", DAY, tmp_path / "broken", "missing", DAY, tmp_path / "no") == ""
