@@ -1,1 +1,1 @@
-"""The use cases: what the command line and the REST API both call."""
+"""The use cases: what the command line calls, and whatever else may come to."""
