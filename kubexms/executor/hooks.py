@@ -13,7 +13,7 @@ from kubexms.executor.hosts import RunHosts
 from kubexms.executor.outcome import Scrubber
 from kubexms.graph.model import Scope
 from kubexms.plan.model import Change
-from kubexms.runtime.connect import run_local_command
+from kubexms.runtime.connect import Ending, run_local_command
 from kubexms.runtime.protocol import Action, Exchange
 from kubexms.spec.address import CONTROLLER, Address
 from kubexms.spec.pipeline import HookSpec
@@ -42,6 +42,7 @@ class ScopeHooks:
         self._writer = writer
         self._run = run
         self._render = render
+        self._ending = Ending()
         for text in (address for address, change in changes.items() if change.effective):
             address = Address.parse(text)
             for host in ("", address.host):
@@ -50,6 +51,10 @@ class ScopeHooks:
                     (address.module, "", host),
                     (address.module, address.task, host),
                 }
+
+    def interrupt(self) -> None:
+        """End the hooks that run on the controller now; those on hosts end with their connections."""
+        self._ending.now()
 
     def active(self, scope: Scope) -> bool:
         """Whether the scope has something to do, or was left open by an earlier run."""
@@ -68,10 +73,14 @@ class ScopeHooks:
         began = time.monotonic()
         script, scrub = self._render(scope, hook)
         address = Address(scope.module, scope.task, "hook", scope.host or CONTROLLER, hook.name)
-        ended = self._on_host(scope.host, str(address), script, hook) if scope.host else _here(script, hook)
+        ended = (
+            self._on_host(scope.host, str(address), script, hook) if scope.host else self._here(script, hook)
+        )
         stdout, stderr = scrub.text(ended.stdout), scrub.text(ended.stderr)
-        message = ""
-        if ended.timed_out:
+        message, status = "", StepStatus.FAILED
+        if not scope.host and ended.status < 0 and self._ending.asked:
+            message, status = f"hook {hook.name}: stopped; what it ran was ended", StepStatus.INTERRUPTED
+        elif ended.timed_out:
             message = f"hook {hook.name}: did not end within {hook.timeout:g} seconds and was stopped"
         elif ended.status != 0:
             last = (stderr or stdout).strip().splitlines()
@@ -81,7 +90,7 @@ class ScopeHooks:
             str(address),
             HOOK,
             "run",
-            StepStatus.FAILED if message else StepStatus.OK,
+            status if message else StepStatus.OK,
             changed=True,
             seconds=time.monotonic() - began,
             message=message,
@@ -97,6 +106,11 @@ class ScopeHooks:
         host.acted = True
         return _Ended(outcome.status or 0, outcome.stdout, outcome.stderr, outcome.timed_out)
 
+    def _here(self, script: str, hook: HookSpec) -> _Ended:
+        command = ["sh", "-c", script]
+        result = run_local_command(command, timeout=hook.timeout, tail=True, ending=self._ending)
+        return _Ended(result.status, result.stdout, result.stderr, result.timed_out)
+
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
@@ -104,8 +118,3 @@ class _Ended:
     stdout: bytes
     stderr: bytes
     timed_out: bool
-
-
-def _here(script: str, hook: HookSpec) -> _Ended:
-    result = run_local_command(["sh", "-c", script], timeout=hook.timeout, tail=True)
-    return _Ended(result.status, result.stdout, result.stderr, result.timed_out)

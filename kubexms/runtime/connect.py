@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kubexms.runtime.become import Become
 from kubexms.runtime.local import LocalTransport
-from kubexms.runtime.local_command import CompletedResult, run_local_command
+from kubexms.runtime.local_command import CompletedResult, Ending, run_local_command
 from kubexms.runtime.protocol import Connection, ReadOnlyConnection
 from kubexms.runtime.shell_connection import ShellConnection, ShellReader
 from kubexms.runtime.target import HostTarget
 from kubexms.runtime.transport import Transport
 
-__all__ = ["CompletedResult", "load", "open_connection", "open_readonly", "run_local_command"]
+__all__ = ["CompletedResult", "Ending", "load", "open_connection", "open_readonly", "run_local_command"]
 
 
 def load(connection: str) -> None:

@@ -7,8 +7,9 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,6 +32,46 @@ class CompletedResult:
     timed_out: bool = False
 
 
+class Ending:
+    """Lets another thread end commands: those that run, and at once those that begin later."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def now(self) -> None:
+        """Kill the process groups of them all."""
+        with self._lock:
+            self._over = True
+            for process in self._running:
+                _kill(process)
+
+    @property
+    def asked(self) -> bool:
+        """Whether `now` was called."""
+        return self._over
+
+    @contextlib.contextmanager
+    def over(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """While inside, the process is among those that `now` kills."""
+        with self._lock:
+            self._running.add(process)
+            if self._over:
+                _kill(process)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_local_command(
     argv: Sequence[str],
     *,
@@ -39,12 +80,13 @@ def run_local_command(
     environment: Mapping[str, str] | None = None,
     directory: str | None = None,
     tail: bool = False,
+    ending: Ending | None = None,
 ) -> CompletedResult:
     """Run one command on the controller, without a shell; never raises for how it ends.
 
     `timeout` is in seconds; then the command's process group is killed. So it is when it prints more than
     `KEPT` bytes, unless `tail` says that the end of its output is all that is wanted. `environment` is added
-    to the controller's own. Thread-safe.
+    to the controller's own. `ending` may end it before its time; then it has died of a signal. Thread-safe.
     """
     try:
         process = subprocess.Popen(
@@ -59,7 +101,7 @@ def run_local_command(
         )
     except OSError as error:
         return CompletedResult(127, b"", str(error).encode())
-    with _Running(process, stdin, tail) as running:
+    with (ending or Ending()).over(process), _Running(process, stdin, tail) as running:
         return running.until(time.monotonic() + timeout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from kubexms.errors import ConfigError
 from kubexms.executor.adopt import observed_digests
@@ -153,7 +154,7 @@ def run_changes(
             fail_fast=fail_fast,
             on_event=listener,
             stop=stop,
-            abort=setup.connector.interrupt,
+            abort=partial(_stop_now, setup, hooks),
         )
         running.append(executor.coordinator(job))
         results += running[-1].run()
@@ -164,6 +165,12 @@ def run_changes(
         ):
             break
     return tuple(sorted(results, key=lambda result: result.address))
+
+
+def _stop_now(setup: RunSetup, hooks: ScopeHooks) -> None:
+    """End what is in flight, on the controller and on hosts."""
+    hooks.interrupt()
+    setup.connector.interrupt()
 
 
 def _phases(step: PlannedStep) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,32 @@ def test_a_run_that_is_killed_in_a_hook_has_its_scope_closed_by_the_next(
     assert ran(project) == (["out", "in"] if edit == "kept" else ["in"])
     assert (project.root / "file").read_text() == ("b\n" if edit == "kept" else "a\n")
     assert "Hooks" not in project.apply()
+
+
+def test_the_second_interrupt_ends_what_a_hook_runs(project: LocalProject) -> None:
+    alive = project.root / "alive"
+    os.mkfifo(alive)
+    hooked(project, "controller", "a\n", pre=f"exec 3>{alive}; sleep 1000 | sleep 1000")
+    with (
+        subprocess.Popen(
+            project.command("apply", "--auto-approve"),
+            text=True,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+        ) as running,
+        alive.open() as held,
+    ):
+        assert running.stdout is not None
+        running.send_signal(signal.SIGINT)
+        for line in running.stdout:
+            if line.startswith("Stopping: "):
+                break
+        running.send_signal(signal.SIGINT)
+        told = running.stdout.read()
+        assert running.wait() == 130
+        assert held.read() == "", "nobody holds it any more"
+    assert "hook out: stopped; what it ran was ended" in told
+    assert "the apply was stopped: 1 step interrupted, 1 step skipped" in told
 
 
 def test_all_that_a_hook_said_is_kept_with_its_run(project: LocalProject) -> None:

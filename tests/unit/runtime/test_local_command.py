@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kubexms.runtime.connect import run_local_command
+from kubexms.runtime.connect import Ending, run_local_command
 
 
 def test_output_status_and_input() -> None:
@@ -22,6 +24,20 @@ def test_the_time_limit_ends_all_of_it() -> None:
     # whoever waited for their end would wait longer than a test may take
     result = run_local_command(["sh", "-c", "echo x; sleep 1000 | sleep 1000"], timeout=0.3)
     assert (result.timed_out, result.status) == (True, 124)
+
+
+def test_another_thread_ends_what_runs_and_what_would_begin() -> None:
+    ending = Ending()
+    reader, writer = os.pipe()
+    command = ["sh", "-c", f"echo >/proc/{os.getpid()}/fd/{writer}; sleep 1000 | sleep 1000"]
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_local_command, command, timeout=900, ending=ending)
+        os.read(reader, 1)
+        ending.now()
+        assert running.result().status == -9
+    assert run_local_command(["sleep", "1000"], timeout=900, ending=ending).status == -9
+    os.close(reader)
+    os.close(writer)
 
 
 def test_the_directory(tmp_path: Path) -> None:
