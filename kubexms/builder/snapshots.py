@@ -22,6 +22,8 @@ STACKED = ("/etc/kubernetes/pki/etcd/ca", "/etc/kubernetes/pki/etcd/healthcheck-
 
 PHASES = ("stop", "restore", "etcd", "serve")
 
+_NAMES = "etcd-????????T??????Z.db"
+
 _SCRIPT = """\
 #!/bin/sh
 # A snapshot of this host's etcd. It counts once it was read back and found whole; older ones go after that.
@@ -117,11 +119,20 @@ def backup_tasks(plan: ClusterPlan) -> list[TaskSpec]:
 
 
 def last_tasks(plan: ClusterPlan) -> list[TaskSpec]:
-    """A snapshot that has failed is taken again. It is the end of a run: nothing waits for it."""
-    if plan.spec.etcd.backup is None:
+    """One that has failed, or is overdue, is taken again. It is the end of a run: nothing waits for it."""
+    given = plan.spec.etcd.backup
+    if given is None:
         return []
     last = step("succeeded", "service", unit=f"{UNIT}.service", succeeded=True)
-    return [task("last", [ETCD if plan.spec.etcd.external else CONTROL_PLANE], [last])]
+    recent = step(
+        "recent",
+        "recentFile",
+        directory=given.directory,
+        names=_NAMES,
+        schedule=given.schedule,
+        unit=f"{UNIT}.service",
+    )
+    return [task("last", [ETCD if plan.spec.etcd.external else CONTROL_PLANE], [last, recent])]
 
 
 def script(given: EtcdBackupSpec, pki: tuple[str, str] = STACKED) -> str:

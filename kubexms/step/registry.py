@@ -54,6 +54,7 @@ BUILT_IN: Mapping[str, str] = {
     "package": "package:PackageExecutor",
     "podNetwork": "pod_network:PodNetworkExecutor",
     "publishedEndpoint": "published_endpoint:PublishedEndpointExecutor",
+    "recentFile": "recent_file:RecentFileExecutor",
     "reboot": "reboot:RebootExecutor",
     "service": "service:ServiceExecutor",
     "storedObjects": "stored_objects:StoredObjectsExecutor",

@@ -19,6 +19,7 @@ from tests.e2e.testbed import Fleet, Host
 from tests.e2e.traces import written
 
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+DUMP = "[Service]\nType=oneshot\nExecStart=/bin/cp /etc/hostname /srv/dumps/dump-new\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6Y5l2mV8l0JrGmq2ZbqkG1nKq3wK9w9bq0yQh3Zx1T somebody@example"
 
 
@@ -111,6 +112,15 @@ CASES: dict[str, Case] = {
         (step("service", unit="ktold.service", enabled=False, running=False),),
         "systemctl start ktold.service",
         f"printf {quote(UNIT)} >/etc/systemd/system/ktold.service; systemctl enable -q --now ktold.service",
+    ),
+    "recentFile": Case(
+        (
+            {"name": "unit", "kind": "systemdUnit", "unit": "ktdump.service", "content": DUMP},
+            step("recentFile", directory="/srv/dumps", names="dump-*", schedule="daily", unit="ktdump"),
+        ),
+        "touch -d '2020-01-01 00:00' /srv/dumps/*",
+        "mkdir /srv/dumps && touch -d '2020-01-01 00:00' /srv/dumps/dump-old",
+        leaves=("srv/dumps",),
     ),
     "sysctl": Case(
         (step("sysctl", key="net.ipv4.ip_forward", value="1"),), "sysctl -qw net.ipv4.ip_forward=0"

@@ -81,6 +81,26 @@ def test_a_snapshot_that_fails_removes_nothing_and_is_drift(
     project.assert_empty_plan()
 
 
+def test_snapshots_that_are_no_longer_taken_are_drift_with_their_age(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    cp1 = hosts["cp1"]
+    # somebody stops the timer, and days go by
+    cp1.run(
+        f"systemctl disable --now kubexms-etcd-snapshot.timer; touch -d '75 hours ago' {DIRECTORY}/etcd-*",
+        check=True,
+    )
+    before = snapshots(cp1)
+    drift = project.run("drift").stdout
+    assert "demo-backup/snapshots/running@cp1" in drift
+    assert "demo-snapshots/last/recent@cp1" in drift
+    newest = max(set(before) - {"mine.db"})
+    assert f'~ newest = "recent" -> "3 days old: {newest}; another one was due at' in drift
+    project.apply()
+    assert len(set(snapshots(cp1)) - set(before)) == 1
+    project.assert_empty_plan()
+
+
 def test_a_schedule_that_systemd_does_not_understand_is_refused(project: ClusterProject) -> None:
     project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP | {"schedule": "every day"}})
     code, text = project.plan_code()
