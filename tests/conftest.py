@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -22,6 +23,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("kubexms")
 
 _EVERY_SECONDS = 15.0
+TESTBED_CACHE = "KUBEXMS_TESTBED_CACHE"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # each worker is a host of its own for `connection: local`: runs would wait for each other's host lock
     place = tempfile.mkdtemp(prefix="kubexms-host-")
     os.environ["KUBEXMS_HOST_STATE"] = place
+    # the testbed's file systems are shared, as they take minutes to build
+    os.environ.setdefault(TESTBED_CACHE, os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
     os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
     # what surrounds the tests is not what they test: a runner's CI would refuse every project's local state
     os.environ.pop("CI", None)

@@ -1,6 +1,7 @@
 """The shared root file systems: built once per recipe, kept outside of the checkout.
 
-Layout of the cache directory (`$XDG_CACHE_HOME/kubexms-testbed`, else `~/.cache/kubexms-testbed`)::
+Layout of the cache directory (`$XDG_CACHE_HOME/kubexms-testbed`, else `~/.cache/kubexms-testbed`; tests, which
+have a cache of their own for kubexms itself, keep the former place in `$KUBEXMS_TESTBED_CACHE`)::
 
     images/<digest of the recipe>/{base,light,repo,id_ed25519,id_ed25519.pub}
     kernel-<release>/               the layer that depends on the running kernel
@@ -28,7 +29,10 @@ RECIPE = Path(__file__).parent / "recipe"
 
 def cache_root() -> Path:
     """Return the cache directory, made if need be."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    environ = os.environ
+    home = (
+        environ.get("KUBEXMS_TESTBED_CACHE") or environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    )
     root = Path(home) / "kubexms-testbed"
     (root / "runs").mkdir(parents=True, exist_ok=True)
     (root / "images").mkdir(exist_ok=True)
