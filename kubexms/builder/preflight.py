@@ -66,6 +66,15 @@ def _identity(plan: ClusterPlan) -> list[StepSpec]:
             message="this host does not run systemd, which kubexms needs on every host of a cluster",
         ),
         step(
+            "root",
+            "assert",
+            that=Template("{{ facts.uid == 0 }}"),
+            message=Template(
+                "kubexms is {{ facts.user }} on this host, and a cluster needs root: have it say "
+                "`become: {method: sudo}` in its connection"
+            ),
+        ),
+        step(
             "address",
             "assert",
             that=Template(f"{{{{ ({ADDRESS_EXPRESSION}) in facts.addresses.ipv4 }}}}"),

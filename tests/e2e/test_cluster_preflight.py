@@ -46,14 +46,14 @@ class ClusterProject(ProjectDirectory):
         self.listed()
         self.cluster()
 
-    def listed(self, **variables: str) -> None:
+    def listed(self, connection: dict[str, Any] | None = None, **variables: str) -> None:
         """Write the inventory; `variables` are the worker's."""
         roles = ("control-plane", "worker")
         found = [
             {"name": host.name, "roles": [role], "connection": {"address": host.address}, "vars": own}
             for host, role, own in zip(self.hosts, roles, ({}, variables), strict=True)
         ]
-        self.write("Inventory", {"defaults": {"connection": self.connection()}, "hosts": found})
+        self.write("Inventory", {"defaults": {"connection": connection or self.connection()}, "hosts": found})
 
     def cluster(self, **preflight: int) -> None:
         """Write the cluster; the service network of the defaults would hold the hosts' addresses."""
@@ -128,9 +128,7 @@ def test_programs_that_are_newer_or_hidden(project: ClusterProject) -> None:
     ):
         said = project.refused()
     assert "Installed is kubelet 1.21.0-00, which is newer, and package tools do not go back." in said
-    assert (
-        "a program in /usr/local/bin would be taken for the package's, and is not Kubernetes 1.20.2" in said
-    )
+    assert "a program in /usr/local/bin hides the package's, and is not Kubernetes 1.20.2: remove it" in said
     assert "/usr/local/bin/kubeadm is 1.19.0." in said
 
 
@@ -175,6 +173,17 @@ def test_too_little_memory_and_too_few_processors(project: ClusterProject) -> No
     said = project.refused()
     assert "a control plane needs 1000 processors; this host has" in said
     assert "a node needs 100000000 MiB of memory, and this host has" in said
+
+
+def test_a_login_that_is_not_root(project: ClusterProject) -> None:
+    login = project.connection() | {"user": "ops"}
+    project.listed(connection=login)
+    said = project.refused()
+    assert (
+        "kubexms is ops on this host, and a cluster needs root: have it say `become: {method: sudo}`" in said
+    )
+    project.listed(connection=login | {"become": {"method": "sudo"}})
+    assert project.run("plan").returncode == 0
 
 
 def test_copies_of_one_image(project: ClusterProject) -> None:
