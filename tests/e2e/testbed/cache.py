@@ -1,7 +1,7 @@
 """The shared root file systems: built once per recipe, kept outside of the checkout.
 
-Layout of the cache directory (`$XDG_CACHE_HOME/kubexms-testbed`, else `~/.cache/kubexms-testbed`; tests, which
-have a cache of their own for kubexms itself, keep the former place in `$KUBEXMS_TESTBED_CACHE`)::
+Layout of the cache directory (`$XDG_CACHE_HOME/kubexms-testbed`, else `~/.cache/kubexms-testbed`; tests,
+which have a cache of their own for kubexms itself, keep the former place in `$KUBEXMS_TESTBED_CACHE`)::
 
     images/<digest of the recipe>/{base,light,repo,id_ed25519,id_ed25519.pub}
     kernel-<release>/               the layer that depends on the running kernel
