@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from kubexms.step.contract import ActionKind, ChangeRequest
+from kubexms.step.kinds._manifest.helm import CLAIMS
 from kubexms.step.kinds.helm_release import HelmReleaseExecutor, HelmReleaseSpec
 from kubexms.step.observation import Observation
 
@@ -67,3 +69,38 @@ def test_nobody_waits_if_nobody_is_to(tmp_path: Path) -> None:
     spec = chart(tmp_path / "d.tgz")
     assert "wait=--wait\n" in KIND.action(spec, CREATE).script
     assert "wait=\n" in KIND.action(spec.model_copy(update={"wait_seconds": 0}), CREATE).script
+
+
+MANIFEST = """\
+---
+# Source: shop/claims.yaml
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: data
+---
+kind: PersistentVolumeClaim
+metadata:
+  name: kept
+  annotations:
+    helm.sh/resource-policy: keep
+---
+kind: StatefulSet
+metadata:
+  name: db
+spec:
+  volumeClaimTemplates:
+    - metadata:
+        name: of-the-set
+---
+kind: "PersistentVolumeClaim"
+metadata:
+  labels: {app: shop}
+  name: logs
+"""
+
+
+def test_claims_that_go_with_a_release_are_found_but_for_those_that_stay() -> None:
+    """A chart may keep one; those of a StatefulSet stay anyway."""
+    done = subprocess.run(["awk", CLAIMS], input=MANIFEST, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["data", "logs"]

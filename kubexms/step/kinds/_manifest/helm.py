@@ -22,7 +22,7 @@ h() {
 """
 
 # names of the claims of volumes that helm deletes with the release: what is in them goes, too
-_CLAIMS = r"""
+CLAIMS = r"""
   function told() { if (claim && !kept) print name; claim = kept = 0; name = "" }
   /^---/ { told() }
   /^kind: *"?PersistentVolumeClaim"? *$/ { claim = 1 }
@@ -52,7 +52,7 @@ if grep -q '^kind:' "$TMPDIR/manifest"; then
   awk 'SIFT' "$TMPDIR/diff"
 fi
 exit 0
-""".replace("SIFT", SIFT).replace("CLAIMS", _CLAIMS)
+""".replace("SIFT", SIFT).replace("'CLAIMS'", f"'{CLAIMS}'")
 
 _APPLY = r"""
 payload chart >"$TMPDIR/chart.tgz"
