@@ -101,7 +101,7 @@ def _snapshot(building: Building, spec: ClusterSpec) -> Iterator[Diagnostic]:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         summary = f"the snapshot {restore.snapshot} cannot be read: {error.strerror}"
-        detail = "It is looked for relative to this document: fetch it from a control plane first."
+        detail = "It is looked for relative to this document: fetch it from a host of etcd first."
         yield wrong(building, (*place, "snapshot"), summary, detail)
         return
     if found != restore.sha256.removeprefix("sha256:").lower():

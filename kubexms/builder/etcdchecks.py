@@ -35,10 +35,6 @@ def etcd_problems(building: Building, spec: ClusterSpec, topology: Topology) -> 
     if spec.artifacts is None:
         detail = "Name a directory of artifacts in spec.artifacts, with the programs etcd and etcdctl."
         yield wrong(building, TYPE, "etcd on hosts of its own takes its programs from artifacts", detail)
-    if spec.etcd.restore is not None:
-        detail = "Make the data by hand from the snapshot, as the page on operations of clusters says."
-        summary = "etcd.restore does not work with etcd.type: external yet"
-        yield wrong(building, ("spec", "etcd", "restore"), summary, detail, key=True)
 
 
 def _even(building: Building, what: str, hosts: Sequence[Host]) -> Iterator[Diagnostic]:

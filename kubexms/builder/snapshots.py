@@ -15,13 +15,12 @@ UNIT = "kubexms-etcd-snapshot"
 SNAPSHOT = f"/usr/local/sbin/{UNIT}"
 """The program that takes one snapshot; upgrades run it too."""
 RESTORED_FROM = "/var/backups/kubexms-etcd-restore.db"
-"""Where the snapshot of a restore is put on each control plane."""
+"""Where the snapshot of a restore is put on each host of etcd."""
 
 STACKED = ("/etc/kubernetes/pki/etcd/ca", "/etc/kubernetes/pki/etcd/healthcheck-client")
 """The authority of kubeadm's etcd, and a client: paths without their endings."""
 
 PHASES = ("stop", "restore", "etcd", "serve")
-
 _NAMES = "etcd-????????T??????Z.db"
 
 _SCRIPT = """\
@@ -158,7 +157,7 @@ def schedule_checks(plan: ClusterPlan) -> list[StepSpec]:
 
 
 def restore_tasks(plan: ClusterPlan) -> list[TaskSpec]:
-    """One phase after the other, each on all members before the next."""
+    """One phase after the other, each on all hosts that have a part in it before the next."""
     given = plan.spec.etcd.restore
     if given is None:
         return []
@@ -172,11 +171,21 @@ def restore_tasks(plan: ClusterPlan) -> list[TaskSpec]:
         mode="0600",
         owner="root",
     )
-    tasks = [task("snapshot", [CONTROL_PLANE], [snapshot])]
-    members = {host.name: node_address(host) for host in plan.topology.control_planes}
+    hosts, servers = CONTROL_PLANE, None
+    members = plan.topology.control_planes
+    phases = [(phase, phase, CONTROL_PLANE) for phase in PHASES]
+    if plan.spec.etcd.external:
+        hosts, members, servers = ETCD, plan.topology.etcd, [host.name for host in members]
+        phases = [
+            ("stop", "stop", CONTROL_PLANE),
+            ("halt", "stop", ETCD),
+            ("restore", "restore", ETCD),
+            ("etcd", "etcd", ETCD),
+            ("serve", "serve", CONTROL_PLANE),
+        ]
+    tasks = [task("snapshot", [hosts], [snapshot])]
     workers = [host.name for host in plan.topology.nodes if host not in plan.topology.control_planes]
-    for phase in PHASES:
-        before = tasks[-1].name
+    for name, phase, role in phases:
         restore = step(
             "etcd",
             "etcdRestore",
@@ -184,11 +193,12 @@ def restore_tasks(plan: ClusterPlan) -> list[TaskSpec]:
             snapshot=RESTORED_FROM,
             sha256=digest,
             attempt=given.attempt,
-            members=members,
+            members={host.name: node_address(host) for host in members},
+            servers=servers,
             workers=workers if phase == "serve" else None,
         )
-        wait = [Dependency(task=before, scope=WaitScope.ALL)]
-        tasks.append(task(phase, [CONTROL_PLANE], [restore], after=wait))
+        wait = [Dependency(task=tasks[-1].name, scope=WaitScope.ALL)]
+        tasks.append(task(name, [role], [restore], after=wait))
     return tasks
 
 

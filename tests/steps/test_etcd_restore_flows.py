@@ -89,3 +89,51 @@ def test_workers_wait_for_an_api_that_serves() -> None:
     host = Host("cp1", {"cp2": "etcd", "cp3": "etcd", "w1": ""}, says=lambda action: done(1))
     run(host, "serve")
     assert host.did("systemctl restart kubelet") == ["cp1 systemctl restart kubelet"]
+
+
+APART = {"etcd1": "192.0.2.41", "etcd2": "192.0.2.42"}
+
+
+def apart(host: Host, phase: Phase) -> None:
+    """etcd has hosts of its own."""
+    given = EtcdRestoreSpec(
+        phase=phase, snapshot="/s.db", sha256="a" * 64, members=APART, servers=("cp1", "cp2"), workers=("w1",)
+    )
+    KIND.run(host, given, ChangeRequest(ActionKind.UPDATE, Observation.present({})))
+
+
+def test_etcd_stops_after_the_api_servers() -> None:
+    host = Host("etcd1", {"etcd2": "none yet", "cp1": "stop", "cp2": "none yet"})
+    with pytest.raises(StepError, match="cp2 has not got through the phase 'stop'"):
+        apart(host, "stop")
+    assert host.log == []
+    apart(Host("cp1", {"etcd1": "none yet", "etcd2": "none yet", "cp2": "none yet"}), "stop")
+
+
+def test_control_planes_are_not_asked_for_what_only_members_do() -> None:
+    host = Host("etcd2", {"etcd1": "restore", "cp1": "stop", "cp2": "none"})
+    apart(host, "etcd")
+    assert "name=etcd2" in host.log[0][1].script
+    with pytest.raises(StepError, match="etcd2 has not got through the phase 'etcd'"):
+        apart(Host("cp1", {"etcd1": "etcd", "etcd2": "restore", "cp2": "stop"}), "serve")
+
+
+def test_one_control_plane_tells_etcd_and_the_workers() -> None:
+    host = Host("cp1", {"etcd1": "none", "etcd2": "etcd", "cp2": "stop", "w1": ""})
+    apart(host, "serve")
+    assert [who for who, _ in host.log] == ["cp1", "etcd2", "w1"]
+    assert host.did('e put kubexms/etcd-restore "$id"') == ['etcd2 e put kubexms/etcd-restore "$id"']
+    other = Host("cp2", {"etcd1": "etcd", "etcd2": "etcd", "cp1": "stop", "w1": ""})
+    apart(other, "serve")
+    assert [who for who, _ in other.log] == ["cp2"]
+
+
+def test_a_restore_that_etcd_does_not_know_of_has_not_ended() -> None:
+    host = Host("cp1", {"etcd1": "etcd", "etcd2": "etcd", "cp2": "stop"}, fails="e put")
+    with pytest.raises(StepError, match="etcd1 does not take in that the restore has happened"):
+        apart(host, "serve")
+
+
+def test_a_host_that_is_neither_is_refused() -> None:
+    with pytest.raises(StepError, match="neither 'members' nor 'servers' names this host, w1"):
+        apart(Host("w1", {}), "stop")

@@ -74,7 +74,7 @@ class EtcdSpec(FrozenModel):
     backup: EtcdBackupSpec | None = None
     """Snapshots at set times. Default: none."""
     restore: EtcdRestoreSpec | None = None
-    """Bring etcd back to a snapshot, where it is stacked."""
+    """Bring etcd back to a snapshot."""
 
     @property
     def external(self) -> bool:

@@ -1,4 +1,4 @@
-"""The kind `etcdRestore`: the etcd of a cluster that kubeadm made goes back to a snapshot, phase by phase."""
+"""The kind `etcdRestore`: the etcd of a cluster goes back to a snapshot, phase by phase."""
 
 from __future__ import annotations
 
@@ -27,27 +27,32 @@ NO_MEMBER = "no member"
 
 
 class EtcdRestoreSpec(StepArgs):
-    """A member of etcd goes through one phase of a restore: everybody stops, restores, starts, serves.
+    """A host goes through one phase of a restore of etcd: everybody stops, restores, starts, serves.
 
-    The four phases are four steps, each for all control planes, and none begins before the one before has
-    ended on all of them. What was reached is kept on the host, so that a restore that was cut off goes on.
-    A restore happens once: a member that joined after it has its data from the others.
-    The data that was there is renamed, not removed, and stays below etcd's directory as
-    `before-restore-…` until the host leaves the cluster. Needs etcdctl (or etcdutl) on the host.
+    The four phases are four steps, each for all hosts that have a part in it, and none begins before the one
+    before has ended on all of them. API server and etcd are static pods, as kubeadm makes them, or the units
+    `kube-apiserver` and `etcd` in /etc/systemd/system; where etcd's data is, and its certificates, is read
+    from these. Where etcd has hosts of its own, control planes stop before these do. What was reached is kept
+    on the host, so that a restore that was cut off goes on. A restore happens once: a member that joined
+    after it has its data from the others. The data that was there is renamed, not removed, and stays below
+    etcd's directory as `before-restore-…` until the host leaves the cluster. Needs etcdctl on the hosts of
+    etcd; etcdutl does the work where it is there, too.
     """
 
     phase: Phase
     """`stop` ends the API server and etcd; `restore` makes etcd's data from the snapshot; `etcd` starts it;
     `serve` starts the API server, and anew what holds an older view of it on the nodes."""
     snapshot: AbsolutePath
-    """The snapshot on the host, the same on every control plane."""
+    """The snapshot on the host, the same on every member."""
     sha256: Sha256
     """Its SHA-256 digest in hexadecimal."""
     attempt: int = Field(default=1, ge=1)
     """Another number restores the same snapshot once more."""
     members: dict[str, Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+$")]] = Field(min_length=1)
-    """The control planes by their names in the inventory, which are the nodes' too, and their addresses.
+    """The members of etcd by their names in the inventory, which are the members' too, and their addresses.
     Those that are no members yet take no part."""
+    servers: tuple[str, ...] | None = None
+    """The hosts with an API server, by their names in the inventory. Default: the members."""
     workers: tuple[str, ...] = ()
     """Other nodes, by their names in the inventory, whose kubelet and kube-proxy are started anew when the
     API serves again."""
@@ -56,6 +61,16 @@ class EtcdRestoreSpec(StepArgs):
     def id(self) -> str:
         """Which restore this is."""
         return f"{self.sha256[:16]}-{self.attempt}"
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The hosts with an API server."""
+        return tuple(self.members) if self.servers is None else self.servers
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """All hosts that have a part in it."""
+        return tuple(dict.fromkeys((*self.members, *self.serving)))
 
 
 class EtcdRestoreExecutor(OneByOne[EtcdRestoreSpec]):
@@ -79,15 +94,23 @@ class EtcdRestoreExecutor(OneByOne[EtcdRestoreSpec]):
 """
 
     def ask(self, spec: EtcdRestoreSpec) -> str:
-        return restoring.question(spec.id, spec.phase)
+        apart = () if spec.servers is None else spec.members.values()
+        return restoring.question(spec.id, spec.phase, apart)
 
     def observe(self, spec: EtcdRestoreSpec, record: Record) -> Observation:
         """Whether this phase of this very restore is behind the host; one without etcd has no part in it."""
         text = record.text.decode("utf-8", "replace").strip()
         if record.status != 0:
             return Observation.unknown(text or "the host does not tell of its etcd")
-        value: JsonValue = NO_MEMBER if text == "none" else text == "done"
-        return Observation.present({REACHED[spec.phase]: value})
+        word, _, data = text.partition(" ")
+        value: JsonValue = NO_MEMBER if word == "none" else word == "done"
+        extra: dict[str, JsonValue] = {}
+        if word == "todo" and spec.phase == "restore":
+            what = (
+                f"what etcd has is renamed to {data}/before-restore-{spec.id}" if data else "etcd has no data"
+            )
+            extra["notes"] = [f"{what}, and what was written since the snapshot is lost"]
+        return Observation.present({REACHED[spec.phase]: value}, extra)
 
     def desired(self, spec: EtcdRestoreSpec) -> Attributes | None:
         return {REACHED[spec.phase]: True}
@@ -105,19 +128,21 @@ class EtcdRestoreExecutor(OneByOne[EtcdRestoreSpec]):
         return self._action(spec, spec.members)
 
     def run(self, context: StepContext, spec: EtcdRestoreSpec, request: ChangeRequest) -> Outcome:
-        """Ask the other control planes how far they are, then do this host's part."""
+        """Ask the others how far they are, then do this host's part."""
         own = context.connection.host
-        if own not in spec.members:
-            raise StepError(f"'members' does not name this host, {own}")
+        if own not in spec.everybody:
+            raise StepError(f"neither 'members' nor 'servers' names this host, {own}")
         others = _others(context, spec, own)
         if spec.phase == "stop" and "serve" in others.values():
             # somebody has finished this restore: the host joined after it, and has its data from there
             return context.exchange(Action(restoring.reached(spec.id, "serve")))
-        taking_part = [name for name in spec.members if name == own or name in others]
-        outcome = context.exchange(
-            self._action(spec, {name: spec.members[name] for name in taking_part}, own)
-        )
-        if spec.phase == "serve" and own == taking_part[0] and outcome.status == 0:
+        taking_part = [name for name in spec.everybody if name == own or name in others]
+        members = {name: spec.members[name] for name in taking_part if name in spec.members}
+        outcome = context.exchange(self._action(spec, members, own))
+        serving = [name for name in taking_part if name in spec.serving]
+        if spec.phase == "serve" and own == serving[0] and outcome.status == 0:
+            if own not in members and members:
+                _tell_etcd(context, spec, next(iter(members)))
             _refresh(context, spec)
         return outcome
 
@@ -138,12 +163,12 @@ class EtcdRestoreExecutor(OneByOne[EtcdRestoreSpec]):
 
 
 def _others(context: StepContext, spec: EtcdRestoreSpec, own: str) -> dict[str, str]:
-    """The other control planes that are members, and the phase that each has reached.
+    """The others that have a part in it, and the phase that each has reached.
 
     Raises `StepError` if one does not tell, or is not as far as this phase needs it.
     """
     found: dict[str, str] = {}
-    for name in spec.members:
+    for name in spec.everybody:
         if name == own:
             continue
         try:
@@ -159,11 +184,31 @@ def _others(context: StepContext, spec: EtcdRestoreSpec, own: str) -> dict[str, 
             raise StepError(f"{name} does not say how far it is", detail=answer.detail or "")
         if told != "none":
             found[name] = told
-    needed = restoring.BEFORE[spec.phase]
     for name, phase in found.items():
+        needed = _needed(spec, own, name)
         if needed is not None and restoring.PHASES.index(phase) < restoring.PHASES.index(needed):
             raise StepError(f"{name} has not got through the phase '{needed}' of this restore")
     return found
+
+
+def _needed(spec: EtcdRestoreSpec, own: str, other: str) -> str | None:
+    """How far another host must be before this one may go on; None: it does not matter."""
+    if spec.phase == "stop":
+        return "stop" if own not in spec.serving and other in spec.serving else None
+    if spec.phase == "restore":
+        return "stop"
+    return restoring.BEFORE[spec.phase] if other in spec.members else None
+
+
+def _tell_etcd(context: StepContext, spec: EtcdRestoreSpec, member: str) -> None:
+    """Members that join later are asked where no API server is. Raises `StepError` if it cannot be told."""
+    try:
+        outcome = context.peer(member).exchange(Action(restoring.tell_etcd(spec.id), timeout=300.0))
+    except PeerFailed as error:
+        raise StepError(f"{member} does not take in that the restore has happened: {error.summary}") from None
+    if outcome.status != 0:
+        said = outcome.stderr.decode("utf-8", "replace").strip()
+        raise StepError(f"{member} does not take in that the restore has happened", detail=said)
 
 
 def _refresh(context: StepContext, spec: EtcdRestoreSpec) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import subprocess
 
 import pytest
 
 from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
+from tests.e2e.cluster.restoring import ALLOW, fetched, marked, marks, of_the_file
 from tests.e2e.testbed import Host
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -114,30 +113,25 @@ def test_what_was_there_comes_back_after_the_data_is_gone(
 ) -> None:
     cp1 = hosts["cp1"]
     address = project.serve(2)
-    project.kubectl("create configmap before --from-literal=is=there")
+    marked(project, "before")
     assert snapshot(cp1).returncode == 0
     newest = f"{DIRECTORY}/{max(set(snapshots(cp1)) - {'mine.db'})}"
-    data = cp1.run(f"base64 -w0 {newest}", check=True).stdout
-    content = base64.b64decode(data)
-    (project.root / "snapshot.db").write_bytes(content)
-    project.kubectl("create configmap after --from-literal=is=lost")
+    restore = fetched(project, cp1, newest)
+    marked(project, "after")
     pids = hosts["w1"].run("systemctl show -P InvocationID kubelet").stdout
 
     # the worst: the data of etcd is gone while it runs, and comes up empty
     cp1.run("rm -rf /var/lib/etcd/member; pkill -KILL -x etcd", check=True)
-    restore = {"snapshot": "snapshot.db", "sha256": hashlib.sha256(content).hexdigest()}
     project.describe(project.members, etcd=TESTBED["etcd"] | {"backup": BACKUP, "restore": restore})
     refused, text = project.plan_code()
     assert refused == 1
     assert "demo-restore/restore/etcd@cp1 would lose data" in text
-    allow = ("--allow-destroy", "demo-restore/*")
-    code, text = project.plan_code(*allow)
+    code, text = project.plan_code(*ALLOW)
     assert code == 2, text
     assert "# demo-restore/restore/etcd@cp1 will be updated in-place" in text
-    project.apply(*allow, timeout=700)
+    project.apply(*ALLOW, timeout=700)
 
-    assert "before" in project.kubectl("get configmaps -o name")
-    assert "configmap/after" not in project.kubectl("get configmaps -o name").split()
+    assert marks(project) == {"before"}
     project.await_ready("cp1", "w1")
     assert hosts["w1"].run("systemctl show -P InvocationID kubelet").stdout != pids
     project.assert_empty_plan()
@@ -154,23 +148,21 @@ def test_what_was_there_comes_back_after_the_data_is_gone(
     assert "demo-restore" in text
     assert "will be destroyed" not in text.replace("demo-restore/snapshot/file@cp1 will be destroyed", "")
     project.apply()
-    assert "before" in project.kubectl("get configmaps -o name")
+    assert marks(project) == {"before"}
 
 
 def test_the_same_snapshot_again_and_a_controller_that_is_killed(
     project: ClusterProject, hosts: dict[str, Host]
 ) -> None:
-    content = (project.root / "snapshot.db").read_bytes()
-    restore = {"snapshot": "snapshot.db", "sha256": hashlib.sha256(content).hexdigest()}
+    restore = of_the_file(project)
     etcd = TESTBED["etcd"] | {"backup": BACKUP, "restore": restore}
     project.describe(project.members, etcd=etcd)
     project.apply()  # the file alone: this restore has happened
     project.assert_empty_plan()
-    project.kubectl("create configmap after --from-literal=is=lost")
+    marked(project, "after")
 
     project.describe(project.members, etcd=etcd | {"restore": restore | {"attempt": 2}})
-    allow = ("--allow-destroy", "demo-restore/*")
-    with project.start("apply", "--auto-approve", *allow) as running:
+    with project.start("apply", "--auto-approve", *ALLOW) as running:
         hosts["cp1"].run(
             "n=0; until [ -e /var/lib/kubexms/kubeadm/held/etcd.yaml ] || [ $n -gt 600 ]; do "
             "n=$((n+1)); sleep 0.2; done",
@@ -179,10 +171,10 @@ def test_the_same_snapshot_again_and_a_controller_that_is_killed(
         )
         running.kill()
         running.wait()
-    code, text = project.plan_code(*allow)
+    code, text = project.plan_code(*ALLOW)
     assert code == 2, text
-    project.apply(*allow, timeout=700)
-    assert "configmap/after" not in project.kubectl("get configmaps -o name").split()
+    project.apply(*ALLOW, timeout=700)
+    assert marks(project) == {"before"}
     project.await_ready("cp1", "w1")
     project.assert_empty_plan()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.cluster.conftest import ClusterHosts
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
+from tests.e2e.cluster.restoring import ALLOW, fetched, marked, marks
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 ROLES = {
@@ -32,27 +31,20 @@ def test_a_majority_that_lost_its_data_comes_back(
     project.describe({name: (hosts[name], role) for name, role in ROLES.items()}, etcd=etcd)
     project.apply(timeout=1000)
     project.await_ready(*NODES)
-    project.kubectl("create configmap before --from-literal=is=there")
+    marked(project, "before")
     hosts["cp2"].run("systemctl start kubexms-etcd-snapshot", check=True, timeout=120)
-    content = base64.b64decode(hosts["cp2"].run("base64 -w0 /var/backups/etcd/*.db", check=True).stdout)
-    (project.root / "snapshot.db").write_bytes(content)
-    project.kubectl("create configmap after --from-literal=is=lost")
+    restore = fetched(project, hosts["cp2"], "/var/backups/etcd/*.db")
+    marked(project, "after")
 
     # no quorum, and so no API any more
     for name in ("cp1", "cp2"):
         hosts[name].run("rm -rf /var/lib/etcd/member; pkill -KILL -x etcd", check=True)
-    restore = {"snapshot": "snapshot.db", "sha256": hashlib.sha256(content).hexdigest()}
     project.describe(project.members, etcd=etcd | {"restore": restore})
-    allow = ("--allow-destroy", "demo-restore/*")
-    code, text = project.plan_code(*allow)
+    code, text = project.plan_code(*ALLOW)
     assert code == 2, text
-    project.apply(*allow, timeout=1000)
+    project.apply(*ALLOW, timeout=1000)
 
-    assert {"configmap/before"} == {
-        name
-        for name in project.kubectl("get configmaps -o name").split()
-        if name.split("/")[1] in ("before", "after")
-    }
+    assert marks(project) == {"before"}
     project.await_ready(*NODES)
     flags = f"--cacert {PKI}/ca.crt --cert {PKI}/server.crt --key {PKI}/server.key"
     listed = hosts["cp3"].run(f"ETCDCTL_API=3 etcdctl {flags} member list", check=True).stdout

@@ -11,6 +11,7 @@ from tests.e2e.cluster.everything import Before
 from tests.e2e.cluster.lives import Drift, assert_becomes_a_cluster, assert_drift_is_repaired, assert_serves
 from tests.e2e.cluster.pki import expire_external_etcd, served_until
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
+from tests.e2e.cluster.restoring import ALLOW, fetched, marked, marks
 from tests.e2e.testbed import Host
 
 KUBERNETES = {"version": "1.20.2", "schedulableControlPlanes": True}
@@ -43,18 +44,6 @@ def members(host: Host) -> list[list[str]]:
     listed = host.run(f"{ETCDCTL} member list", check=True).stdout.splitlines()
     fields = [line.split(", ") for line in listed]
     return sorted([field[2], field[1], field[5]] for field in fields)
-
-
-def restore(host: Host, name: str, snapshot: str) -> None:
-    """Make a member's data from a snapshot, by hand; the snapshot is gone then."""
-    url = f"https://{host.address}:2380"
-    host.run(
-        f"ETCDCTL_API=3 etcdctl snapshot restore {snapshot} --name {name} --initial-cluster {name}={url} "
-        f"--initial-advertise-peer-urls {url} --data-dir /var/lib/etcd/restored && "
-        "mv /var/lib/etcd/restored/member /var/lib/etcd/ && rmdir /var/lib/etcd/restored && "
-        f"chown -R etcd: /var/lib/etcd && rm {snapshot}",
-        check=True,
-    )
 
 
 def test_bare_hosts_become_a_cluster(
@@ -132,8 +121,10 @@ def test_an_etcd_whose_data_is_gone_does_not_begin_anew(
     etcd1 = hosts["etcd1"]
     project.describe({"etcd1": (etcd1, "etcd")} | project.members, etcd=ETCD)
     project.apply(timeout=300)
-    etcd1.run(f"{ETCDCTL} snapshot save /root/kept.db && rm -rf /var/lib/etcd/member", check=True)
-    etcd1.run("pkill -KILL -x etcd; sleep 7", check=True)
+    marked(project, "before")
+    etcd1.run(f"{ETCDCTL} snapshot save /root/kept.db", check=True)
+    marked(project, "after")
+    etcd1.run("rm -rf /var/lib/etcd/member; pkill -KILL -x etcd; sleep 7", check=True)
     assert etcd1.run("pgrep -x etcd").returncode == 1, "it has begun empty"
     code, text = project.plan_code()
     assert code == 2, text
@@ -142,13 +133,56 @@ def test_an_etcd_whose_data_is_gone_does_not_begin_anew(
     assert refused.returncode == 1
     assert "an empty etcd is never begun" in refused.stdout + refused.stderr
 
-    # as the documentation says
-    restore(etcd1, "etcd1", "/root/kept.db")
-    project.apply(timeout=300)
-    hosts["cp1"].run("systemctl restart kubelet && pkill -TERM -x kube-apiserver", check=True)
-    project.apply(timeout=300)
+
+def test_it_comes_back_from_a_snapshot(project: ClusterProject, hosts: dict[str, Host]) -> None:
+    restore = fetched(project, hosts["etcd1"], "/root/kept.db")
+    hosts["etcd1"].run("rm /root/kept.db", check=True)
+    project.describe(project.members, etcd=ETCD | {"restore": restore})
+    refused, text = project.plan_code()
+    assert refused == 1, text
+    assert "demo-restore/restore/etcd@etcd1 would lose data" in text
+    code, text = project.plan_code(*ALLOW)
+    assert code == 2, text
+    for address in ("stop/etcd@cp1", "halt/etcd@etcd1", "restore/etcd@etcd1", "serve/etcd@cp1"):
+        assert f"# demo-restore/{address} will be updated in-place" in text
+    assert "etcd has no data, and what was written since the snapshot is lost" in text
+    project.apply(*ALLOW, timeout=500)
+    assert marks(project) == {"before"}
     project.await_ready("cp1")
     project.assert_empty_plan()
+    assert members(hosts["etcd1"]) == [["etcd1", "started", "false"]]
+    assert_serves(project, 1, ("cp1",))
+
+
+def test_the_same_snapshot_again_and_a_controller_that_is_killed(
+    project: ClusterProject, hosts: dict[str, Host]
+) -> None:
+    etcd1 = hosts["etcd1"]
+    marked(project, "after")
+    restore = project.spec["etcd"]["restore"] | {"attempt": 2}
+    project.describe(project.members, etcd=ETCD | {"restore": restore})
+    code, text = project.plan_code(*ALLOW)
+    assert code == 2, text
+    assert "what etcd has is renamed to /var/lib/etcd/before-restore-" in text
+    with project.start("apply", "--auto-approve", *ALLOW) as running:
+        etcd1.run(
+            "n=0; until ls -d /var/lib/etcd/before-restore-*-2 2>/dev/null || [ $n -gt 600 ]; do "
+            "n=$((n+1)); sleep 0.2; done",
+            check=True,
+            timeout=150,
+        )
+        running.kill()
+        running.wait()
+    # a host that starts anew in the middle begins nothing by itself
+    assert etcd1.run("systemctl is-enabled etcd").stdout == "disabled\n"
+    code, text = project.plan_code(*ALLOW)
+    assert code == 2, text
+    project.apply(*ALLOW, timeout=500)
+    assert marks(project) == {"before"}
+    project.await_ready("cp1")
+    project.assert_empty_plan()
+    assert etcd1.run("systemctl is-enabled etcd").stdout == "enabled\n"
+    assert etcd1.run("ls -d /var/lib/etcd/before-restore-*-2/wal").returncode == 0
 
 
 def test_what_is_destroyed_leaves_nothing(

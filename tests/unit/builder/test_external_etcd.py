@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.unit.builder.clusters import (
 )
 
 ZERO = "0" * 64
+EMPTY = hashlib.sha256().hexdigest()
 ETCD1 = {"host": {"name": "etcd1", "vars": {}, "address": "10.0.0.41"}}
 MEMBERS = [host(f"etcd{i}", "etcd", f"10.0.0.{40 + i}") for i in (1, 2, 3)]
 PROGRAMS = ("etcd", "etcdctl")
@@ -161,3 +163,26 @@ def test_programs_that_are_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         built(tmp_path, programs=("etcd",))
     assert "etcdctl" in caught.value.diagnostics[0].summary
+
+
+def test_a_restore_stops_control_planes_before_etcd_and_starts_them_after_it(tmp_path: Path) -> None:
+    (tmp_path / "s.db").write_bytes(b"")
+    loaded = built(tmp_path, etcd={"restore": {"snapshot": "s.db", "sha256": EMPTY}})
+    assert_kinds_take_every_step(loaded)
+    modules = {module.name: module for module in loaded.pipeline.modules}
+    told = [(task.name, *task.run_on_roles) for task in modules["demo-restore"].tasks]
+    assert told == [
+        ("snapshot", "etcd"),
+        ("stop", "control-plane"),
+        ("halt", "etcd"),
+        ("restore", "etcd"),
+        ("etcd", "etcd"),
+        ("serve", "control-plane"),
+    ]
+    assert modules["demo-restore"].strategy.require_all
+    assert "demo-restore" in (modules["demo-etcd"].depends_on or ())
+    halt = step(loaded, "demo-restore/halt/etcd").args
+    assert halt["phase"] == "stop"
+    assert halt["members"] == {f"etcd{number}": f"10.0.0.4{number}" for number in (1, 2, 3)}
+    assert halt["servers"] == ["cp1"]
+    assert step(loaded, "demo-restore/serve/etcd").args["workers"] == ["w1"]

@@ -60,7 +60,7 @@ def _first(place: Place, status: str, asked: Council) -> None:
         raise StepError(
             "this host was a member of etcd, its data is gone, and no other member is healthy: make the data "
             "from a snapshot, or repair another member; an empty etcd is never begun in its place",
-            detail=f"{asked.reasons()}\n`etcdctl snapshot restore` makes it, into {place.data}.".strip(),
+            detail=f"{asked.reasons()}\n`etcd.restore` in a cluster's document makes it from one.".strip(),
         )
     if asked.silent or asked.unready:
         raise StepError(

@@ -126,7 +126,7 @@ case $(systemctl is-active "$unit") in active | reloading | deactivating)
   echo "$unit cannot be stopped" >&2
   exit 1 ;;
 esac
-rm -rf -- "$data/member" "$own"
+rm -rf -- "$data/member" "$data"/before-restore-* "$own"
 """
 
 
