@@ -51,7 +51,7 @@ newest=
 if cd "$d" 2>/dev/null; then
   for f in NAMES; do
     [ -f "$f" ] || continue
-    if [ -z "$newest" ] || [ "$f" -nt "$newest" ]; then newest=$f; fi
+    if [ -z "$newest" ] || ! [ "$newest" -nt "$f" ]; then newest=$f; fi
   done
 fi
 made=$(stat -c %Y -- "${newest:-$timer}" 2>/dev/null) || { echo recent; exit 0; }
