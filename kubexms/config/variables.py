@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -72,7 +72,18 @@ def read_values(path: Path) -> Document:
         document = read_value(path.read_bytes(), display(path))
     except OSError as error:
         raise ConfigError(f"cannot read the variables file {display(path)}: {error.strerror}") from None
+    except ConfigError as error:
+        raise _unquoted(error) from None
     return mapping_of(document)
+
+
+def _unquoted(error: ConfigError) -> ConfigError:
+    """The error without the lines that it shows: there may be a secret in them."""
+    found = [
+        replace(item, source=replace(item.source, snippet="")) if item.source is not None else item
+        for item in error.diagnostics
+    ]
+    return ConfigError(error.summary, detail=error.detail, diagnostics=found)
 
 
 def mapping_of(document: Document) -> Document:
