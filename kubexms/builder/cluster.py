@@ -6,11 +6,11 @@ from kubexms.builder.balancer import endpoint_tasks
 from kubexms.builder.binary import control, nodes
 from kubexms.builder.binary.certificates import authority_tasks
 from kubexms.builder.binary.dns import dns_tasks
-from kubexms.builder.binary.etcd import etcd_tasks
+from kubexms.builder.binary.etcd import stacked
 from kubexms.builder.checks import checked
 from kubexms.builder.clients import clients_tasks
 from kubexms.builder.configuration import configuration_tasks
-from kubexms.builder.etcd import member_tasks, program_tasks, trust_tasks
+from kubexms.builder.etcd import member_tasks, program_tasks, separate, trust_tasks
 from kubexms.builder.images import image_tasks
 from kubexms.builder.members import control_plane_tasks, network_tasks, worker_tasks
 from kubexms.builder.objects import addon_tasks, network_objects, node_tasks
@@ -71,10 +71,10 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
     authorities, members = list[TaskSpec](), list[TaskSpec]()
     serving = "API servers" if plan.spec.etcd.external else "API servers and etcd"
     if plan.binary:
-        authorities, members = authority_tasks(plan), etcd_tasks(plan)
+        authorities, members = authority_tasks(plan), member_tasks(plan, stacked(plan))
         control_planes, workers, dns = control.control_plane_tasks, nodes.worker_tasks, dns_tasks(plan)
     if plan.spec.etcd.external:
-        members = member_tasks(plan)
+        members = member_tasks(plan, separate(plan))
     parts: dict[str, tuple[str, list[TaskSpec]]] = {
         "preflight": ("What hosts must have", preflight_tasks(plan)),
         "os": ("Names, kernel, packages", system_tasks(plan)),

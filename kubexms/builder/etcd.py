@@ -1,8 +1,9 @@
-"""etcd on hosts of its own, `etcd.type: external`: programs, authority, members, and what clients need."""
+"""etcd by units: on hosts of its own (`etcd.type: external`), and on control planes without kubeadm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kubexms.builder.binary.units import running, unit
 from kubexms.builder.fixed import moved
@@ -11,6 +12,7 @@ from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, NAME, NODE_ADDRESS, NODE_NAME, Arg, Template, step, task
 from kubexms.builder.topology import node_address
 from kubexms.spec.cluster import CONTROL_PLANE, ETCD
+from kubexms.spec.inventory import Host
 from kubexms.spec.pipeline import Dependency, StepSpec, TaskSpec, WaitScope
 from kubexms.step.kinds._etcd.survey import BOOTSTRAP, client_url
 
@@ -23,13 +25,32 @@ PROGRAMS = ("etcd", "etcdctl")
 
 HEALTHY = (
     f"-+/usr/bin/timeout 30 /bin/sh -c 'until [ -e {BOOTSTRAP} ] || ETCDCTL_API=3 /usr/local/bin/etcdctl "
-    f"--endpoints https://127.0.0.1:2379 --cacert {CA}.crt --cert {MEMBER}.crt "
-    f"--key {MEMBER}.key endpoint health >/dev/null 2>&1; do sleep 1; done'"
+    "--endpoints https://127.0.0.1:2379 --cacert AUTHORITY.crt --cert CERTIFICATE.crt "
+    "--key CERTIFICATE.key endpoint health >/dev/null 2>&1; do sleep 1; done'"
 )
 """A restart has ended when the member is healthy, so that the next host waits for it. After half a minute it
 goes on: health may need members that come later. When the data is made, the member's own step waits."""
 CONDITIONS = {"ConditionPathExists": (f"|{DATA}/member", f"|{BOOTSTRAP}")}
 """Without data it does not start: it would begin an empty etcd of its own."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """Which hosts have a member, and what it shows to others: base paths."""
+
+    role: str
+    hosts: Sequence[Host]
+    authority: str
+    certificate: str
+    user: str | None = None
+    """Who it runs as; None: root."""
+    adopts: bool = False
+    """Members that earlier versions have begun are there without a record of it."""
+
+
+def separate(plan: ClusterPlan) -> Members:
+    """Those on hosts of their own."""
+    return Members(ETCD, plan.topology.etcd, CA, MEMBER, USER)
 
 
 def endpoints(plan: ClusterPlan) -> list[str]:
@@ -60,7 +81,10 @@ def trust_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     directory = step("directory", "directory", path=PKI)
     account: dict[str, Arg] = {"system": True, "home": DATA, "createHome": False, "shell": NO_SHELL}
     after = [Dependency(task="etcd-authority", scope=WaitScope.ALL)]
-    client = _issued(plan, "client", CLIENT, "kube-apiserver-etcd-client")
+    client = issued(
+        plan, "client", CLIENT, "kube-apiserver-etcd-client",
+        authority=CA, holders=_holders(plan), usages=["client"],
+    )  # fmt: skip
     return [
         task(
             "etcd-authority",
@@ -76,17 +100,25 @@ def trust_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     ]
 
 
-def member_tasks(plan: ClusterPlan) -> list[TaskSpec]:
-    """A member on each host; the module goes through them one at a time."""
+def certificate(plan: ClusterPlan, of: Members) -> StepSpec:
+    """What a member shows to clients, and to the other members, whose client it is."""
     own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]
-    certificate = _issued(plan, "certificate", MEMBER, NAME, sans=own, owner=USER)
-    data = step("data", "directory", path=DATA, mode="0700", owner=USER, group=USER)
-    [written, restarted] = running("etcd", _unit(plan), ["unit", "certificate"], switched=False)
-    member = step("member", "etcdMember", member_name=NAME, **_etcd(plan))
-    return [*_lost(plan), task("member", [ETCD], [certificate, data, written, member, restarted])]
+    return issued(
+        plan, "certificate", of.certificate, NAME, authority=of.authority,
+        holders=[host.name for host in of.hosts], usages=["server", "client"], sans=own, owner=of.user,
+    )  # fmt: skip
 
 
-def _lost(plan: ClusterPlan) -> list[TaskSpec]:
+def member_tasks(plan: ClusterPlan, of: Members) -> list[TaskSpec]:
+    """A member on each host; the module goes through them one at a time."""
+    data = step("data", "directory", path=DATA, mode="0700", owner=of.user, group=of.user)
+    [written, restarted] = running("etcd", _unit(plan, of), ["unit", "certificate"], switched=False)
+    member = step("member", "etcdMember", member_name=NAME, **_etcd(plan, of), adopts=of.adopts or None)
+    steps = [certificate(plan, of), data, written, member, restarted]
+    return [*_lost(plan, of), task("member", [of.role], steps)]
+
+
+def _lost(plan: ClusterPlan, of: Members) -> list[TaskSpec]:
     """Before anybody joins: etcd takes nobody in while one of its members does not work."""
     if not plan.spec.lost_nodes:
         return []
@@ -97,15 +129,16 @@ def _lost(plan: ClusterPlan) -> list[TaskSpec]:
         run_once=True,
         state="absent",
         member_name=Template("{{ each.value }}"),
-        **_etcd(plan),
+        **_etcd(plan, of),
     )
-    return [task("lost", [ETCD], [lost])]
+    return [task("lost", [of.role], [lost])]
 
 
-def _etcd(plan: ClusterPlan) -> dict[str, Arg]:
-    members: dict[str, Arg] = {host.name: node_address(host) for host in plan.topology.etcd}
+def _etcd(plan: ClusterPlan, of: Members) -> dict[str, Arg]:
+    members: dict[str, Arg] = {host.name: node_address(host) for host in of.hosts}
     return {
-        "cluster": plan.name, "members": members, "data_dir": DATA, "authority": CA, "certificate": MEMBER,
+        "cluster": plan.name, "members": members, "data_dir": DATA,
+        "authority": of.authority, "certificate": of.certificate,
     }  # fmt: skip
 
 
@@ -120,7 +153,7 @@ def fixed_etcd(plan: ClusterPlan, name: str) -> StepSpec:
     return step(name, "assert", check=check, message=moved("etcd.type"))
 
 
-def _unit(plan: ClusterPlan) -> Template:
+def _unit(plan: ClusterPlan, of: Members) -> Template:
     """Who the other members are is no part of it: that matters when the data is made, and changes later."""
     peer = f"https://{NODE_ADDRESS}:2380"
     flags = {
@@ -130,23 +163,23 @@ def _unit(plan: ClusterPlan) -> Template:
         "advertise-client-urls": f"https://{NODE_ADDRESS}:2379",
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "cert-file": f"{MEMBER}.crt",
-        "key-file": f"{MEMBER}.key",
+        "cert-file": f"{of.certificate}.crt",
+        "key-file": f"{of.certificate}.key",
         "client-cert-auth": "true",
-        "trusted-ca-file": f"{CA}.crt",
-        "peer-cert-file": f"{MEMBER}.crt",
-        "peer-key-file": f"{MEMBER}.key",
+        "trusted-ca-file": f"{of.authority}.crt",
+        "peer-cert-file": f"{of.certificate}.crt",
+        "peer-key-file": f"{of.certificate}.key",
         "peer-client-cert-auth": "true",
-        "peer-trusted-ca-file": f"{CA}.crt",
+        "peer-trusted-ca-file": f"{of.authority}.crt",
         "snapshot-count": "10000",
         **plan.spec.etcd.extra_args,
     }
     found = plan.artifacts.program("etcd") if plan.artifacts is not None else []
     service = {
         "Type": "exec",
-        "User": USER,
+        **({"User": of.user} if of.user else {}),
         "EnvironmentFile": f"-{BOOTSTRAP}",
-        "ExecStartPost": HEALTHY,
+        "ExecStartPost": HEALTHY.replace("AUTHORITY", of.authority).replace("CERTIFICATE", of.certificate),
         "OOMScoreAdjust": "-999",
     }
     version = found[0].version if found else ""
@@ -159,19 +192,3 @@ def _holders(plan: ClusterPlan) -> list[str]:
 
 def _authority(plan: ClusterPlan, *, with_key: bool) -> StepSpec:
     return authority(plan, "ca", CA, f"{plan.name}-etcd-ca", holders=_holders(plan), with_key=with_key)
-
-
-def _issued(
-    plan: ClusterPlan,
-    name: str,
-    path: str,
-    common_name: str,
-    *,
-    sans: Sequence[Arg] | None = None,
-    owner: str | None = None,
-) -> StepSpec:
-    usages = ["server", "client"] if sans else ["client"]
-    return issued(
-        plan, name, path, common_name,
-        authority=CA, holders=_holders(plan), usages=usages, sans=sans, owner=owner,
-    )  # fmt: skip

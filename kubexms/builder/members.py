@@ -48,7 +48,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     makes = authorities_made(plan.spec, plan.version) is not None
     tools = [step("openssl", "package", packages=["openssl"])] if makes else []
     tasks = [
-        *_lost(plan),
+        *lost_tasks(plan),
         *protection_tasks(plan),
         task("member", [CONTROL_PLANE], [*tools, _member(plan, CONTROL_PLANE), _running()]),
         task("components", [CONTROL_PLANE], [*kubevip_step(plan), manifests, names, certificates]),
@@ -67,7 +67,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     return tasks
 
 
-def _lost(plan: ClusterPlan) -> list[TaskSpec]:
+def lost_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """Before anybody joins: a member of etcd that does not work would be in the way."""
     if not plan.spec.lost_nodes:
         return []

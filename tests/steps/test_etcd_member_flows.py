@@ -144,6 +144,33 @@ def test_what_the_others_say_is_told() -> None:
     assert host.did("state=existing") == []
 
 
+def test_a_member_without_a_record_is_taken_over_as_it_runs() -> None:
+    host = member("etcd1", {"etcd2": "data\nhealthy\n", "etcd3": None}, "unrecorded", "voter")
+    adopting = spec("etcd1").model_copy(update={"adopts": True})
+    changed = ChangeRequest(
+        ActionKind.UPDATE, Observation.present({"status": "unrecorded"}), changed=frozenset({"status"})
+    )
+    KIND.run(host, adopting, changed)
+    assert host.did(*STEPS) == []
+    [kept] = [action.script for _, action in host.log if "cluster=%s" in action.script]
+    assert "restart" not in kept
+
+
+@pytest.mark.parametrize("adopts", [True, False])
+def test_who_joins_takes_a_healthy_member_without_a_record_for_one_where_those_are_taken_over(
+    adopts: bool,
+) -> None:
+    host = member("etcd2", {"etcd1": "data\nhealthy\n", "etcd3": ""})
+    joining = spec("etcd2").model_copy(update={"adopts": adopts})
+    request = ChangeRequest(ActionKind.CREATE, Observation.absent())
+    if adopts:
+        KIND.run(host, joining, request)
+        assert host.did(*STEPS) == ["etcd1 changed add", "etcd2 state=existing", "etcd1 changed promote"]
+    else:
+        with pytest.raises(StepError, match="no member of etcd is healthy"):
+            KIND.run(host, joining, request)
+
+
 def leave(host: Member, *members: str) -> list[str]:
     KIND.run_undo(host, spec(host.own, *members), Observation.absent())
     return host.did("changed remove", "disable --quiet --now")

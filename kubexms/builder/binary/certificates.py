@@ -44,12 +44,6 @@ def holders(plan: ClusterPlan) -> list[str]:
     return [host.name for host in plan.topology.control_planes]
 
 
-def etcd_certificate(plan: ClusterPlan) -> StepSpec:
-    """What a member shows to clients, and to the other members, whose client it is."""
-    own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]
-    return _issued(plan, "certificate", f"{PKI}/etcd/server", NAME, ETCD_CA, sans=own, client=True)
-
-
 def control_plane_certificates(plan: ClusterPlan) -> list[StepSpec]:
     """What a control plane's own parts show to each other."""
     own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]

@@ -13,7 +13,7 @@ from kubexms.spec.cluster import ClusterSpec
 BINARY = "kubernetes.type: binary"
 
 _KNOWN: Mapping[tuple[str, ...], frozenset[str]] = {
-    (): frozenset(ClusterSpec.model_fields) - {"lost_nodes"},
+    (): frozenset(ClusterSpec.model_fields),
     ("kubernetes",): frozenset(
         {
             "version", "type", "source", "image_repository", "schedulable_control_planes",

@@ -14,6 +14,7 @@ from kubexms.builder.binary.certificates import (
 from kubexms.builder.binary.credentials import DIRECTORY, HERE, kubeconfig
 from kubexms.builder.binary.nodes import member_steps
 from kubexms.builder.binary.units import running, unit
+from kubexms.builder.members import lost_tasks
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.protection import api_server_flags, protection_sources, protection_tasks
 from kubexms.builder.steps import NODE_ADDRESS, step, task
@@ -57,6 +58,7 @@ def control_plane_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     ]
     access = step("kubelets", "manifest", run_once=True, manifest=dump_yaml(_TO_KUBELETS))
     return [
+        *lost_tasks(plan),
         *protection_tasks(plan),
         task("credentials", [CONTROL_PLANE], credentials),
         task("apiserver", [CONTROL_PLANE], _api_server(plan)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kubexms.builder.binary.etcd import members
 from kubexms.builder.binary.units import UNITS, VERSION_FIELD
 from kubexms.builder.etcd import fixed_etcd
 from kubexms.builder.fixed import moved, says
@@ -32,7 +31,7 @@ def fixed_in_units(plan: ClusterPlan) -> list[StepSpec]:
             f"this control plane does not run Kubernetes {minor}; clusters of this type are upgraded within "
             "a minor version only: put the version back",
         ),
-        *_etcd(plan),
+        fixed_etcd(plan, "etcd-type"),
         says("pods", manager, f"--cluster-cidr={network.pod_cidr}", moved("network.podCidr"), end=_MORE),
         says(
             "services",
@@ -48,15 +47,3 @@ def fixed_on_nodes(plan: ClusterPlan) -> list[StepSpec]:
     """The endpoint; a control plane's kubelet goes by the API server beside it instead."""
     server = f"server: https://{plan.endpoint.text}"
     return [says("endpoint", "/etc/kubernetes/kubelet.conf", server, moved("the endpoint"))]
-
-
-def _etcd(plan: ClusterPlan) -> list[StepSpec]:
-    place = fixed_etcd(plan, "etcd-type")
-    if plan.spec.etcd.external:
-        return [place]
-    message = (
-        "etcd's members are fixed when a cluster is made without kubeadm: control planes cannot come or "
-        "go yet, nor have other addresses"
-    )
-    made = f"--initial-cluster={members(plan)}"
-    return [place, says("etcd", f"{UNITS}/etcd.service", made, message, end=_MORE)]

@@ -63,7 +63,8 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
             version=str(plan.version),
             peers=holders(plan),
             neighbours=plan.neighbours,
-            has_etcd=False if role == CONTROL_PLANE and plan.spec.etcd.external else None,
+            # its member of etcd has a step of its own, here or elsewhere
+            has_etcd=False if role == CONTROL_PLANE else None,
             units=units,
         )
     )

@@ -65,6 +65,9 @@ class EtcdMemberSpec(StepArgs):
     """The `path` of the authority that etcd trusts."""
     certificate: BasePath
     """The `path` of the member's certificate, which must be one for clients, too."""
+    adopts: bool = False
+    """Data of which the host keeps no record is taken over as it is, if etcd says that it is the data of a
+    member of this name and address. Without it, such data is another etcd's, and refused."""
 
     @model_validator(mode="after")
     def _listed(self) -> Self:
@@ -107,7 +110,9 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
         if record.status != 0:
             return Observation.unknown(text.strip() or "the host does not tell of its etcd")
         found = read(text)
-        status = found.status(spec.cluster)
+        status = found.status(spec.cluster, adopts=spec.adopts)
+        if spec.adopts and status == "foreign" and not (found.cluster or found.listed) and found.enabled:
+            return Observation.unknown(f"{spec.unit} does not answer, which alone says whose data it has")
         if spec.state == "absent":
             return _seen(found, status)
         if status == "absent":
@@ -123,6 +128,8 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
             extra["notes"] = [f"becoming a member of etcd was cut off on this host ({found.unfinished})"]
         elif status == "lost":
             extra["notes"] = [f"this host was a member of etcd, and there is no data in {spec.data_dir}"]
+        elif status == "unrecorded":
+            extra["notes"] = ["this host is a member of etcd already, which is taken over as it runs"]
         return Observation.present(attributes, extra)
 
     def desired(self, spec: EtcdMemberSpec) -> Attributes | None:
@@ -146,7 +153,7 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
                 f"{spec.data_dir} holds the data of an etcd {whose}: move it away, or take this host out of "
                 f"cluster {spec.cluster}"
             )
-        if status not in ("member", "learner"):
+        if status not in ("member", "learner", "unrecorded"):
             return None
         if observation.attributes.get("name") != spec.member_name:
             was, name = observation.attributes.get("name"), spec.member_name
@@ -168,7 +175,7 @@ class EtcdMemberExecutor(OneByOne[EtcdMemberSpec]):
                 Standing(
                     step.address,
                     step.host,
-                    works=step.before.attributes.get("status") == "member"
+                    works=step.before.attributes.get("status") in ("member", "unrecorded")
                     and step.before.attributes.get("running") is True,
                     leaves=step.action is ActionKind.DELETE,
                     joins=step.action is ActionKind.CREATE,
@@ -252,6 +259,7 @@ def _place(spec: EtcdMemberSpec) -> Place:
         data=spec.data_dir,
         authority=spec.authority,
         certificate=spec.certificate,
+        adopts=spec.adopts,
     )
 
 

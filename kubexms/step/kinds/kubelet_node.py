@@ -33,7 +33,7 @@ from kubexms.step.kinds._kubeadm.upgrading import UnitUpgrader, upgrade
 from kubexms.step.observation import Observation, Presence
 from kubexms.step.shell import quote, words
 
-CONTROL_UNITS = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
+CONTROL_UNITS = ("kube-scheduler", "kube-controller-manager", "kube-apiserver")
 
 
 class KubeletNodeSpec(NodeArgs):
@@ -54,7 +54,7 @@ class KubeletNodeSpec(NodeArgs):
     units: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")], ...] = ("kubelet",)
     """The node's units, the kubelet's among them: `[kubelet, kube-proxy]`."""
     has_etcd: bool = True
-    """A control plane is a member of etcd too, which counts when it leaves."""
+    """Its member of etcd goes with a control plane; not where that has a step of its own, or is elsewhere."""
     cri_socket: str = Field(default="unix:///run/containerd/containerd.sock", pattern=r"^\S+$")
     """Where crictl finds the container runtime, to remove pods from a host that leaves."""
 
@@ -200,8 +200,9 @@ rm -rf /var/lib/kubelet DATA
 
 def _reset(spec: KubeletNodeSpec) -> str:
     plane = spec.role == "control-plane"
-    units = (*spec.units, *CONTROL_UNITS) if plane else spec.units
-    data = "/var/lib/etcd/member" if plane and spec.has_etcd else ""
+    units, data = (*spec.units, *CONTROL_UNITS) if plane else spec.units, ""
+    if plane and spec.has_etcd:
+        units, data = (*units, "etcd"), "/var/lib/etcd/member"
     ending = _END.replace("UNITS", words(units)).replace("DATA", data)
     return scripts.cleared(f"socket={quote(spec.cri_socket)}\n{ending}")
 

@@ -162,11 +162,14 @@ def test_dns_is_where_kubelets_say(tmp_path: Path) -> None:
 
 def test_members_of_etcd_know_each_other_and_restart_one_by_one(tmp_path: Path) -> None:
     loaded = built(tmp_path, hosts=hosts(3, 1, 1))
-    unit = text(tmp_path, loaded, "demo-etcd/member/unit")
-    assert (
-        "--initial-cluster=cp1=https://10.0.0.11:2380,cp2=https://10.0.0.12:2380,cp3=https://10.0.0.13:2380"
-        in unit
-    )
+    address = "demo-etcd/member/unit"
+    assert text(tmp_path, loaded, address) == text(tmp_path, built(tmp_path), address)
+    loaded = built(tmp_path, hosts=hosts(3, 1, 1))
+    member = step(loaded, "demo-etcd/member/member").args
+    assert member["members"] == {"cp1": "10.0.0.11", "cp2": "10.0.0.12", "cp3": "10.0.0.13"}
+    assert member["adopts"] is True
+    # it leaves etcd by that step, when its node has left
+    assert step(loaded, "demo-control-plane/member/node").args["hasEtcd"] is False
     [etcd] = [module for module in loaded.pipeline.modules if module.name == "demo-etcd"]
     assert etcd.strategy.max_parallel == 1
     assert step(loaded, "demo-pki/authorities/ca").args["holders"] == ["cp1", "cp2", "cp3"]
@@ -174,6 +177,16 @@ def test_members_of_etcd_know_each_other_and_restart_one_by_one(tmp_path: Path) 
     assert "server: https://10.0.0.31:6443" in text(
         tmp_path, loaded, "demo-control-plane/member/kubelet-conf"
     )
+
+
+def test_a_lost_control_plane_is_out_of_etcd_before_another_joins_and_then_its_node_goes(
+    tmp_path: Path,
+) -> None:
+    loaded = built(tmp_path, hosts=hosts(3, 1, 1), lostNodes=["cp4"])
+    modules = {module.name: module for module in loaded.pipeline.modules}
+    for name, kind in (("demo-etcd", "etcdMember"), ("demo-control-plane", "node")):
+        first = modules[name].tasks[0]
+        assert (first.name, first.steps[0].kind, first.steps[0].args["state"]) == ("lost", kind, "absent")
 
 
 def test_an_etcd_elsewhere_leaves_nothing_of_it_on_control_planes(tmp_path: Path) -> None:

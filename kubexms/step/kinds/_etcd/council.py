@@ -44,10 +44,10 @@ def council(context: StepContext, place: Place) -> Council:
         if isinstance(told, str):
             silent.append(f"{name}: {told}")
             continue
-        status = told.status(place.cluster)
+        status = told.status(place.cluster, adopts=place.adopts)
         if status == "absent":
             absent.append(name)
-        elif status == "member" and told.healthy:
+        elif status in ("member", "unrecorded") and told.healthy:
             ready.append(peer)
         elif status == "member":
             unready.append(f"{name} is a member of etcd, and not healthy")

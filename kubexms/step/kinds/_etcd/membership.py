@@ -18,7 +18,7 @@ _INITIAL = re.compile(r"(?m)^initial (\S+)$")
 
 
 def enter(context: StepContext, place: Place) -> Outcome:
-    """Become a member with a vote, or the first of a new etcd.
+    """Become a member with a vote, or the first of a new etcd; one that is a member only keeps that it is.
 
     Raises `StepError`, with nothing done, where neither is certain to be right.
     """
@@ -27,6 +27,8 @@ def enter(context: StepContext, place: Place) -> Outcome:
         return compared
     now = context.observe()
     status, listed = now.attributes.get("status", "absent"), now.extra.get("listed")
+    if status == "unrecorded":
+        return context.exchange(Action(scripts.adopt(place), timeout=LIMIT))
     asked = council(context, place)
     if asked.ready:
         goes_on = status in ("partial", "learner") and listed in ("voter", "learner")

@@ -155,6 +155,11 @@ def finish(place: Place) -> str:
     return place.head() + 'mkdir -p -m 0700 "$own"\n' + _HEALTHY + _MEMBER
 
 
+def adopt(place: Place) -> str:
+    """A member without a record of it, which is not restarted."""
+    return place.head() + _started("start") + 'mkdir -p -m 0700 "$own"\n' + _HEALTHY + _MEMBER
+
+
 def start(place: Place) -> str:
     """A member whose unit does not run, or not at boot. Its health may need others, who follow."""
     return place.head() + _started("start") + _ANSWERS

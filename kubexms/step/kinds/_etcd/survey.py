@@ -15,9 +15,12 @@ OWN = "/var/lib/kubexms/etcd"
 etcd reads when its data is made (`bootstrap.env`)."""
 BOOTSTRAP = f"{OWN}/bootstrap.env"
 
-Status: TypeAlias = Literal["absent", "partial", "lost", "foreign", "removed", "learner", "member"]
+Status: TypeAlias = Literal[
+    "absent", "partial", "lost", "foreign", "unrecorded", "removed", "learner", "member"
+]
 """`partial`: joining was cut off. `lost`: the host was a member, and its data is gone. `foreign`: data that
-is not this etcd's. `removed`: the others have taken it out. `learner`: it has no vote yet."""
+is not this etcd's. `unrecorded`: a member of this etcd, of which the host keeps no record. `removed`: the
+others have taken it out. `learner`: it has no vote yet."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Place:
     data: str
     authority: str
     certificate: str
+    adopts: bool = False
+    """Data without a record is this etcd's, if etcd says so."""
 
     @property
     def url(self) -> str:
@@ -139,7 +144,7 @@ class Survey:
     works: bool = False
     """The member that was asked about answers, from where the others have it."""
 
-    def status(self, cluster: str) -> Status:
+    def status(self, cluster: str, *, adopts: bool = False) -> Status:
         """See `Status`; of the etcd of this cluster."""
         if self.cluster and self.cluster != cluster:
             return "foreign"
@@ -148,7 +153,8 @@ class Survey:
         if not self.data:
             return "lost" if self.cluster else "absent"
         if not self.cluster:
-            return "foreign"
+            known = self.listed == "voter" or self.healthy
+            return "unrecorded" if adopts and known else "foreign"
         if self.listed == "no":
             return "removed"
         return "learner" if self.listed == "learner" else "member"

@@ -118,7 +118,7 @@ class Leaver:
     address: str | None
     """Of its API server: an etcd member that has never started has no name yet."""
     stores: bool = True
-    """As a control plane it is a member of etcd."""
+    """As a control plane it is a member of etcd, and leaves that too."""
     reset: str = ""
     """What clears the host itself, where kubeadm has not made it a member."""
 
@@ -140,7 +140,7 @@ def leave(context: StepContext, leaver: Leaver) -> Outcome:
         if status == "member":
             context.progress(f"drained through {through_one.peer.host}, for at most {leaver.drain} s")
             _have(through_one, leaver, DRAIN, f"drain {leaver.node}", 60.0 + leaver.drain)
-        if leaver.plane:
+        if leaver.plane and leaver.stores:
             context.progress("taken out of etcd")
             _have(through_one, leaver, _UNMEMBER, f"take {leaver.node} out of etcd", 120.0)
     part = context.exchange(Action(OWN_PART), verify=False).stdout.decode("utf-8", "replace").strip()
