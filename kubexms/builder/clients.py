@@ -8,6 +8,8 @@ nothing answers at the former endpoint any more.
 
 from __future__ import annotations
 
+from kubexms.builder.binary.certificates import retired_names
+from kubexms.builder.binary.nodes import endpoint_step
 from kubexms.builder.configuration import config
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import ADDRESS, NAME, Template, step, task
@@ -22,14 +24,6 @@ KUBELET_BESIDE = (1, 31)
 
 def clients_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     """Each waits for the one before on all hosts."""
-    published = step("endpoint", "publishedEndpoint", run_once=True, config=config(plan))
-    names = step(
-        "names",
-        "apiServerNames",
-        config=config(plan),
-        retire=True,
-        clients=[host.name for host in plan.topology.nodes],
-    )
     one = Strategy(max_parallel=1, require_all=True)
     # a kubelet that has just started may call its node not ready: its pods leave their Services. One that
     # could not join holds nobody up; whether it still needs a name is asked before that goes.
@@ -38,19 +32,19 @@ def clients_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     if plan.topology.workers:
         nodes = _node(plan, plane=False)
         tasks.append(task("workers", [WORKER], [nodes], after=[_all("planes")], strategy=some))
-    everybody = Strategy(require_all=True)
-    after = [_all(tasks[-1].name)]
-    tasks.append(task("published", [CONTROL_PLANE], [published], after=after, strategy=everybody))
-    retiring = Strategy(max_parallel=1)
-    tasks.append(task("retired", [CONTROL_PLANE], [names], after=[_all("published")], strategy=retiring))
+    # without kubeadm nothing in the cluster tells of it
+    if not plan.binary:
+        published = step("endpoint", "publishedEndpoint", run_once=True, config=config(plan))
+        everybody, after = Strategy(require_all=True), [_all(tasks[-1].name)]
+        tasks.append(task("published", [CONTROL_PLANE], [published], after=after, strategy=everybody))
+    retiring, after = Strategy(max_parallel=1), [_all(tasks[-1].name)]
+    tasks.append(task("retired", [CONTROL_PLANE], [_retired(plan)], after=after, strategy=retiring))
     return tasks
 
 
 def own_endpoint(plan: ClusterPlan) -> list[Dependency]:
     """For what a node does through its kubeconfig: its own one leads to the API by then."""
     tasks = ["planes", *(["workers"] if plan.topology.workers else [])]
-    if plan.binary:
-        return []
     return [Dependency(task=f"{plan.module('clients')}/{name}", scope=WaitScope.HOST) for name in tasks]
 
 
@@ -58,7 +52,16 @@ def _all(name: str) -> Dependency:
     return Dependency(task=name, scope=WaitScope.ALL)
 
 
+def _retired(plan: ClusterPlan) -> StepSpec:
+    if plan.binary:
+        return retired_names(plan)
+    clients = [host.name for host in plan.topology.nodes]
+    return step("names", "apiServerNames", config=config(plan), retire=True, clients=clients)
+
+
 def _node(plan: ClusterPlan, *, plane: bool) -> StepSpec:
+    if plan.binary:
+        return endpoint_step(plan)
     return step(
         "endpoint",
         "nodeEndpoint",

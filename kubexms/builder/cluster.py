@@ -90,7 +90,7 @@ def modules(plan: ClusterPlan) -> tuple[ModuleSpec, ...]:
         "etcd": ("etcd, one member at a time", members),
         "control-plane": (f"{serving}, one host at a time", control_planes(plan)),
         "workers": ("Nodes that run pods", workers(plan)),
-        "clients": ("Who reaches the API by its endpoint", [] if plan.binary else clients_tasks(plan)),
+        "clients": ("Who reaches the API by its endpoint", clients_tasks(plan)),
         "network": ("How pods reach each other", [*network_tasks(plan), *network_objects(plan)]),
         "nodes": ("Labels and taints", node_tasks(plan)),
         "addons": ("Objects in the cluster", [*dns, *addon_tasks(plan)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.steps import Arg, step
@@ -36,12 +36,14 @@ def issued(
     sans: Sequence[Arg] | None = None,
     groups: list[str] | None = None,
     owner: str | None = None,
+    kind: str = "issuedCertificate",
+    more: Mapping[str, Arg] | None = None,
 ) -> StepSpec:
     """A certificate that a holder of the authority's key signs; `usages` are `server` and `client`."""
     settings = plan.spec.certificates
     return step(
         name,
-        "issuedCertificate",
+        kind,
         path=path,
         common_name=common_name,
         organizations=groups,
@@ -53,4 +55,5 @@ def issued(
         group=owner,
         lifetime_days=settings.lifetime_days,
         renew_before_days=settings.renew_before_days,
+        **(more or {}),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kubexms.builder.binary.fixed import fixed_in_units, fixed_on_nodes
+from kubexms.builder.binary.fixed import fixed_in_units
 from kubexms.builder.etcd import fixed_etcd
 from kubexms.builder.fixed import fixed_on_control_planes
 from kubexms.builder.floating import virtual_ip_checks
@@ -43,9 +43,8 @@ def preflight_tasks(plan: ClusterPlan) -> list[TaskSpec]:
     tasks.append(task("control-plane", [CONTROL_PLANE], _control_plane(plan)))
     if plan.spec.etcd.external:
         tasks.append(task("etcd", [ETCD], [*schedule_checks(plan), _ports("port", ETCD_PORTS)]))
-    on_workers = fixed_on_nodes(plan) if plan.binary else endpoint_leads_here(plan)
     if plan.topology.workers:
-        tasks.append(task("worker", [WORKER], on_workers))
+        tasks.append(task("worker", [WORKER], endpoint_leads_here(plan)))
     if plan.topology.load_balancers:
         ports = {str(plan.endpoint.port): "haproxy"}
         virtual = plan.spec.endpoint.virtual_ip
@@ -173,7 +172,7 @@ def _control_plane(plan: ClusterPlan) -> list[StepSpec]:
     steps += protection_checks(plan)
     ports = CONTROL_PLANE_PORTS if plan.spec.etcd.external else CONTROL_PLANE_PORTS | ETCD_PORTS
     if plan.binary:
-        return [*steps, *fixed_in_units(plan), *fixed_on_nodes(plan), _ports("port", ports)]
+        return [*steps, *fixed_in_units(plan), _ports("port", ports)]
     steps += [] if plan.spec.etcd.external else schedule_checks(plan)
     return [
         *steps,

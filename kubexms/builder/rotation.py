@@ -132,7 +132,7 @@ def endpoint_answers(plan: ClusterPlan) -> list[StepSpec]:
     """On a node the endpoint's name gets another address only when something answers there."""
     name, address, port = plan.endpoint.host, plan.endpoint.address, plan.endpoint.port
     virtual = plan.spec.endpoint.virtual_ip
-    if address is None or plan.binary or (virtual is not None and virtual.provider == "kube-vip"):
+    if address is None or (virtual is not None and virtual.provider == "kube-vip"):
         return []
     command = (
         f"# something answers at {address}:{port}, where {name} is to lead to\n"

@@ -32,7 +32,7 @@ def system_tasks(plan: ClusterPlan) -> list[TaskSpec]:
             ip=entry[0],
             names=entry[1],
             # the endpoint's former name stays while the node goes by it
-            keep_named_in=None if plan.binary else KUBELET_CONF,
+            keep_named_in=KUBELET_CONF,
         )
         tasks.append(task("names", plan.topology.all_roles, [*endpoint_answers(plan), hosts]))
     tasks.append(task("kernel", plan.topology.node_roles, _kernel(plan)))

@@ -56,6 +56,7 @@ BUILT_IN: Mapping[str, str] = {
     "publishedEndpoint": "published_endpoint:PublishedEndpointExecutor",
     "recentFile": "recent_file:RecentFileExecutor",
     "reboot": "reboot:RebootExecutor",
+    "retiredNames": "retired_names:RetiredNamesExecutor",
     "service": "service:ServiceExecutor",
     "storedObjects": "stored_objects:StoredObjectsExecutor",
     "swap": "swap:SwapExecutor",

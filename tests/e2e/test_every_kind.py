@@ -175,6 +175,7 @@ APART = {
     "apiServerNames": "it needs a cluster",
     "encryptionKeys": "it only looks, and needs a cluster",
     "storedObjects": "it needs a cluster",
+    "retiredNames": "it needs a cluster",
     "kubeadmNode": "it needs a cluster",
     "containerdImage": "it needs containerd, and has tests of its own",
     "controlPlaneManifest": "it needs a cluster",

@@ -14,8 +14,9 @@ from pydantic import JsonValue
 from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Answer, Connection, Failure, Fragment, Outcome, Record, Reply
 from kubexms.step.contract import ActionKind, ChangeRequest, PeerContext
-from kubexms.step.kinds import api_server_names
+from kubexms.step.kinds._kubeadm import callers
 from kubexms.step.kinds.api_server_names import ApiServerNamesExecutor, ApiServerNamesSpec
+from kubexms.step.kinds.retired_names import RetiredNamesExecutor, RetiredNamesSpec
 from kubexms.step.observation import Observation
 from tests.steps.context import InCompany
 
@@ -100,10 +101,30 @@ def test_they_stay_while_somebody_may_use_them(plane: Plane, why: str) -> None:
     assert plane.acted == []
 
 
+def test_without_kubeadm_they_stay_as_well() -> None:
+    spec = RetiredNamesSpec.from_json(
+        {
+            "path": "/etc/kubernetes/pki/apiserver",
+            "commonName": "kube-apiserver",
+            "sans": ["api.test"],
+            "usages": ["server"],
+            "authority": "/etc/kubernetes/pki/ca",
+            "holders": ["cp1"],
+            "clients": ["cp1", "w1"],
+        }
+    )
+    plane = Plane({"w1": "k8s.test:6443"})
+    with pytest.raises(StepError, match="not certain that nobody uses") as raised:
+        RetiredNamesExecutor().run(plane, spec, REQUEST)
+    assert "w1 reaches the API by k8s.test:6443" in (raised.value.detail or "")
+    assert plane.acted == []
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_a_control_plane_may_go_to_itself(tmp_path: Path, shell: str) -> None:
     def told() -> list[str]:
-        script = api_server_names._SERVERS.replace("/etc/kubernetes", str(tmp_path))
+        script = callers.SERVERS.replace("/etc/kubernetes", str(tmp_path))
+        script = script.replace("/etc/systemd/system/kube-apiserver.service", str(tmp_path / "unit"))
         return subprocess.run(
             [shell, "-c", script], capture_output=True, text=True, check=True
         ).stdout.split()
@@ -115,6 +136,11 @@ def test_a_control_plane_may_go_to_itself(tmp_path: Path, shell: str) -> None:
     (tmp_path / "manifests").mkdir()
     annotation = "    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 192.0.2.11:6443\n"
     (tmp_path / "manifests/kube-apiserver.yaml").write_text(annotation)
+    assert told() == ["192.0.2.1:6443"]
+    (tmp_path / "manifests/kube-apiserver.yaml").unlink()
+    (tmp_path / "unit").write_text(
+        "ExecStart=/usr/local/bin/kube-apiserver \\\n    --advertise-address=192.0.2.11 \\\n"
+    )
     assert told() == ["192.0.2.1:6443"]
 
 

@@ -228,6 +228,17 @@ def test_what_is_to_be_otherwise_is_issued_anew(
     assert w1.files() == before
 
 
+def test_names_that_somebody_may_use_are_in_the_next_one_too(tmp_path: Path) -> None:
+    _, _, w1 = trusting(tmp_path)
+    w1.apply("issuedCertificate", **LEAF)
+    kept = {**LEAF, "keepNames": True, "sans": ["w1", "k8s.test"]}
+    w1.apply("issuedCertificate", **kept)
+    shown = openssl("x509", "-noout", "-ext", "subjectAltName", "-in", w1.place / "node.crt")
+    assert all(name in shown for name in ("DNS:w1", "DNS:k8s.test", "IP Address:10.0.0.5"))
+    w1.apply("issuedCertificate", **{**kept, "keepNames": False})
+    assert "10.0.0.5" not in openssl("x509", "-noout", "-ext", "subjectAltName", "-in", w1.place / "node.crt")
+
+
 def test_a_certificate_of_another_authority_or_key_is_seen(tmp_path: Path) -> None:
     cp1, _, w1 = trusting(tmp_path)
     cp1.apply("certificateAuthority", path=f"{PLACE}/other", commonName="other", holders=["cp1"])

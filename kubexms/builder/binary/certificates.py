@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from kubexms.builder import pki
@@ -46,13 +47,12 @@ def holders(plan: ClusterPlan) -> list[str]:
 
 def control_plane_certificates(plan: ClusterPlan) -> list[StepSpec]:
     """What a control plane's own parts show to each other."""
-    own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]
     kubelet_client = "kube-apiserver-kubelet-client"
     etcd = _issued(plan, "apiserver-etcd-client", f"{PKI}/apiserver-etcd-client", "kube-apiserver", ETCD_CA)
     return [
         # for an etcd elsewhere it is there already, made with the trust in its authority
         *([] if plan.spec.etcd.external else [etcd]),
-        _issued(plan, "apiserver", f"{PKI}/apiserver", "kube-apiserver", CA, sans=_api_names(plan, own)),
+        _api_server(plan, "issuedCertificate", {"keep_names": True}),
         _issued(plan, "apiserver-kubelet-client", f"{PKI}/apiserver-kubelet-client", kubelet_client, CA),
         _issued(plan, "front-proxy-client", f"{PKI}/front-proxy-client", "front-proxy", FRONT_PROXY_CA),
         _issued(plan, "admin", f"{PKI}/admin", "kubernetes-admin", CA, groups=["system:masters"]),
@@ -61,6 +61,21 @@ def control_plane_certificates(plan: ClusterPlan) -> list[StepSpec]:
         ),
         _issued(plan, "scheduler", f"{PKI}/scheduler", "system:kube-scheduler", CA),
     ]
+
+
+def retired_names(plan: ClusterPlan) -> StepSpec:
+    """What the API server's certificate says beyond that leaves it, when nobody goes by it."""
+    clients = [host.name for host in plan.topology.nodes]
+    return _api_server(plan, "retiredNames", {"clients": clients})
+
+
+def _api_server(plan: ClusterPlan, kind: str, more: Mapping[str, Arg]) -> StepSpec:
+    own: list[Arg] = [NAME, ADDRESS, "localhost", "127.0.0.1"]
+    return pki.issued(
+        plan, "apiserver", f"{PKI}/apiserver", "kube-apiserver",
+        authority=CA, holders=holders(plan), usages=["server"], sans=_api_names(plan, own),
+        kind=kind, more=more,
+    )  # fmt: skip
 
 
 def node_certificates(plan: ClusterPlan) -> list[StepSpec]:

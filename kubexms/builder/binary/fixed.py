@@ -6,6 +6,7 @@ from kubexms.builder.binary.units import UNITS, VERSION_FIELD
 from kubexms.builder.etcd import fixed_etcd
 from kubexms.builder.fixed import moved, says
 from kubexms.builder.plans import ClusterPlan
+from kubexms.builder.rotation import endpoint_leads_here
 from kubexms.builder.steps import step
 from kubexms.spec.pipeline import StepSpec
 
@@ -14,7 +15,7 @@ _MORE = r"\( \\\)*"
 
 
 def fixed_in_units(plan: ClusterPlan) -> list[StepSpec]:
-    """The kind of cluster, the minor version and the networks."""
+    """The kind of cluster, the minor version and the networks; and what is to lead here."""
     minor = ".".join(map(str, plan.version.release))
     manager, network = f"{UNITS}/kube-controller-manager.service", plan.spec.network
     return [
@@ -31,6 +32,7 @@ def fixed_in_units(plan: ClusterPlan) -> list[StepSpec]:
             f"this control plane does not run Kubernetes {minor}; clusters of this type are upgraded within "
             "a minor version only: put the version back",
         ),
+        *endpoint_leads_here(plan),
         fixed_etcd(plan, "etcd-type"),
         says("pods", manager, f"--cluster-cidr={network.pod_cidr}", moved("network.podCidr"), end=_MORE),
         says(
@@ -41,9 +43,3 @@ def fixed_in_units(plan: ClusterPlan) -> list[StepSpec]:
             end=_MORE,
         ),
     ]
-
-
-def fixed_on_nodes(plan: ClusterPlan) -> list[StepSpec]:
-    """The endpoint; a control plane's kubelet goes by the API server beside it instead."""
-    server = f"server: https://{plan.endpoint.text}"
-    return [says("endpoint", "/etc/kubernetes/kubelet.conf", server, moved("the endpoint"))]

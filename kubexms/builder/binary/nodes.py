@@ -6,11 +6,12 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from kubexms.builder.binary.certificates import CA, PKI, holders, node_certificates
-from kubexms.builder.binary.credentials import DIRECTORY, kubeconfig
+from kubexms.builder.binary.credentials import DIRECTORY, kubeconfig_text, node_kubeconfig
 from kubexms.builder.binary.units import unit
 from kubexms.builder.plans import ClusterPlan
 from kubexms.builder.runtime import merged
 from kubexms.builder.steps import NAME, NODE_ADDRESS, NODE_NAME, step, task
+from kubexms.builder.system import names_by_address
 from kubexms.config.yaml.writer import dump_yaml
 from kubexms.spec.cluster import CONTROL_PLANE, WORKER, ClusterSpec
 from kubexms.spec.pipeline import StepSpec, TaskSpec
@@ -35,7 +36,7 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
     api = f"https://{plan.endpoint.text}"
     steps = [
         *node_certificates(plan),
-        kubeconfig("kubelet-conf", "kubelet", plan.name, api, "kubelet"),
+        node_kubeconfig("kubelet-conf", "kubelet", plan.name, api),
         _file("kubelet-configuration", "kubelet.yaml", _kubelet_configuration(plan)),
         step("kubelet-unit", "systemdUnit", unit="kubelet", content=_kubelet(plan, role)),
     ]
@@ -49,7 +50,7 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
             version=str(plan.version),
         )
         steps += [
-            kubeconfig("kube-proxy-conf", "kube-proxy", plan.name, api, "kube-proxy"),
+            node_kubeconfig("kube-proxy-conf", "kube-proxy", plan.name, api),
             _file("kube-proxy-configuration", "kube-proxy.yaml", _proxy_configuration(spec)),
             step("kube-proxy-unit", "systemdUnit", unit="kube-proxy", content=content),
         ]
@@ -69,9 +70,26 @@ def member_steps(plan: ClusterPlan, role: str) -> list[StepSpec]:
         )
     )
     for name in units:
-        sources = [f"{name}-{part}" for part in ("certificate", "conf", "configuration", "unit")]
+        # for its kubeconfig it is restarted by who keeps that, in the module `clients`
+        sources = [f"{name}-{part}" for part in ("certificate", "configuration", "unit")]
         steps.append(step(name, "service", unit=name, enabled=True, running=True, restart_on=sources))
     return steps
+
+
+def endpoint_step(plan: ClusterPlan) -> StepSpec:
+    """By what kubelet and kube-proxy reach the API, when every API server has a certificate for it."""
+    proxy = plan.spec.kube_proxy.enabled
+    files = ["kubelet", *(["kube-proxy"] if proxy else [])]
+    api = f"https://{plan.endpoint.text}"
+    return step(
+        "endpoint",
+        "nodeEndpoint",
+        node_name=NAME,
+        endpoint=plan.endpoint.text,
+        kubeconfigs={f"{file}.conf": kubeconfig_text(file, plan.name, api, file) for file in files},
+        proxy_unit="kube-proxy" if proxy else None,
+        hosts_file=names_by_address(plan) or None,
+    )
 
 
 def dns_address(spec: ClusterSpec) -> str:

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
-from kubexms.errors import PeerFailed, StepError
 from kubexms.runtime.protocol import Action, Fragment, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, Probe, StepArgs, StepContext, StepExecutor
+from kubexms.step.kinds._kubeadm.callers import unused
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs
-from kubexms.step.kinds._kubeadm.serving import ISSUE, LOOK, TAKE_IN, certified, host_of, names_wanted, plain
+from kubexms.step.kinds._kubeadm.serving import ISSUE, LOOK, TAKE_IN, certified, names_wanted, plain
 from kubexms.step.kinds._pki.x509 import parse
 from kubexms.step.observation import Attributes, Observation
 
@@ -109,7 +109,7 @@ class ApiServerNamesExecutor(StepExecutor[ApiServerNamesSpec]):
         """One control plane at a time: the others serve meanwhile."""
         with context.alone("control plane"):
             if spec.retire:
-                _unused(context, spec.clients, _texts(request.before.attributes.get("unneeded")))
+                unused(context, spec.clients, _texts(request.before.attributes.get("unneeded")))
             return context.exchange(self.action(spec, request))
 
     def summary(self, spec: ApiServerNamesSpec) -> str:
@@ -118,43 +118,6 @@ class ApiServerNamesExecutor(StepExecutor[ApiServerNamesSpec]):
     def object_id(self, spec: ApiServerNamesSpec) -> str:
         """A host has one such certificate."""
         return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
-
-
-# What a control plane's parts go to beside them is for its own certificate, which has its own address.
-_SERVERS = r"""
-cd /etc/kubernetes 2>/dev/null || exit 0
-here=$(sed -n 's/.*kube-apiserver\.advertise-address\.endpoint: *//p' \
-  manifests/kube-apiserver.yaml 2>/dev/null)
-cat ./*.conf 2>/dev/null | sed -n 's|^ *server: *https://||p' | grep -vxF -e "${here:--}" || :
-"""
-_CLIENT = Fragment(f'a=$(\n{_SERVERS})\nemit 0 "$a"\n', timeout=20.0)
-
-
-def _unused(context: StepContext, clients: Sequence[str], names: Sequence[str]) -> None:
-    """Raises `StepError` unless every client answers, and none uses one of these names."""
-    own = context.connection.host
-    used, silent = list[str](), list[str]()
-    for name in clients:
-        try:
-            if name == own:
-                answer = context.connection.ask((_CLIENT,), deadline=30.0).answers[0]
-            else:
-                answer = context.peer(name).ask(_CLIENT)
-        except PeerFailed as error:
-            silent.append(f"{name}: {error.summary}")
-            continue
-        if answer.failure is not None or not answer.records:
-            silent.append(f"{name}: {answer.detail or 'no answer'}")
-            continue
-        for line in answer.records[0].text.decode("utf-8", "replace").split():
-            if plain(host_of(line.rstrip("/"))) in names:
-                used.append(f"{name} reaches the API by {line}")
-    if used or silent:
-        raise StepError(
-            "it is not certain that nobody uses the names that are to go: " + ", ".join(names),
-            detail="\n".join(dict.fromkeys([*used, *silent]))
-            + "\nRepair these hosts, or take them out of the inventory, and apply again.",
-        )
 
 
 def _lines(names: set[str]) -> str:

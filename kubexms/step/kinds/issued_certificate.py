@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
@@ -14,7 +14,7 @@ from kubexms.step.contract import ActionKind, ChangeRequest, OneByOne, StepArgs,
 from kubexms.step.kinds._fields import Mode, Owner, octal
 from kubexms.step.kinds._pki import placing
 from kubexms.step.kinds._pki.issuing import DAY, Order, issue
-from kubexms.step.kinds._pki.names import AlternativeName, BasePath, SubjectName
+from kubexms.step.kinds._pki.names import AlternativeName, BasePath, SubjectName, is_name
 from kubexms.step.kinds._pki.survey import Pair, question, read_record
 from kubexms.step.kinds._pki.x509 import Parsed, parse
 from kubexms.step.kinds._shell.atomic import ownership, permissions
@@ -41,6 +41,9 @@ class IssuedCertificateSpec(StepArgs):
     """Groups of Kubernetes, for clients: `system:nodes`."""
     sans: tuple[AlternativeName, ...] = Field(default=(), max_length=200)
     """Names and addresses under which a server is reached."""
+    keep_names: bool = False
+    """Names that a certificate has beyond `sans` are no difference, and a new one gets them too: who still
+    uses one goes on. A step of the kind `retiredNames` takes them out in the end."""
     usages: tuple[Literal["server", "client"], ...] = Field(min_length=1, max_length=2)
     """What it is for."""
     authority: BasePath
@@ -81,6 +84,7 @@ class IssuedCertificateExecutor(OneByOne[IssuedCertificateSpec]):
         "lifetime_days": (),
         "renew_before_days": ("due",),
         "key_bits": (),
+        "keep_names": ("sans",),
     }
     example: ClassVar[str] = """\
 - name: apiserver
@@ -104,16 +108,20 @@ class IssuedCertificateExecutor(OneByOne[IssuedCertificateSpec]):
         if found.public is None and found.private is None:
             return Observation.absent()
         parsed = parse(found.text)
+        names = list[str](parsed.names) if parsed else []
+        kept = kept_names(names, spec.sans) if spec.keep_names else []
         attributes: dict[str, JsonValue] = {
             "commonName": parsed.common_name if parsed else "",
             "organizations": [*parsed.organizations] if parsed else [],
-            "sans": [*parsed.names] if parsed else [],
+            "sans": [name for name in names if name not in kept],
             "usages": [*parsed.usages] if parsed else [],
             "signedBy": _signed_by(spec, parsed, found),
             "key": found.key,
             "due": found.due,
         }
         extra: dict[str, JsonValue] = {"public": None, "private": None}
+        if kept:
+            extra["kept"] = [*kept]
         if found.private is not None:
             key = found.private
             attributes |= {"mode": key.mode, "owner": key.owner, "group": key.group}
@@ -147,17 +155,18 @@ class IssuedCertificateExecutor(OneByOne[IssuedCertificateSpec]):
         if request.action is ActionKind.UPDATE and request.changed <= _PERMISSIONS:
             script = permissions(f"{spec.path}.key", octal(spec.mode), spec.owner, spec.group)
             return Action(script + permissions(f"{spec.path}.crt", placing.PUBLIC, spec.owner, spec.group))
-        return _order(spec).request()
+        return order(spec).request()
 
     def run(self, context: StepContext, spec: IssuedCertificateSpec, request: ChangeRequest) -> Outcome:
         """Make a key, have its certificate signed, put both in their places."""
         if request.action is ActionKind.UPDATE and request.changed <= _PERMISSIONS:
             return context.exchange(self.action(spec, request))
-        return issue(context, _order(spec))
+        kept = request.before.extra.get("kept")
+        return issue(context, order(spec, [str(name) for name in kept] if isinstance(kept, list) else []))
 
     def undo(self, spec: IssuedCertificateSpec, prior: Observation) -> Action | None:
         undone = placing.withdrawal(spec.path, "crt", prior)
-        return Action(undone.script + f"rm -f {_order(spec).quoted_fresh}\n")
+        return Action(undone.script + f"rm -f {order(spec).quoted_fresh}\n")
 
     def paths(self, spec: IssuedCertificateSpec) -> tuple[str, ...]:
         return (f"{spec.path}.crt", f"{spec.path}.key")
@@ -175,12 +184,18 @@ def _signed_by(spec: IssuedCertificateSpec, parsed: Parsed | None, found: Pair) 
     return "another authority" if authority is not None else f"no {spec.authority}.crt to compare with"
 
 
-def _order(spec: IssuedCertificateSpec) -> Order:
+def kept_names(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Names of a certificate that are not wanted, as far as another one can have them."""
+    return [name for name in found if name not in wanted and is_name(name)]
+
+
+def order(spec: IssuedCertificateSpec, more: Sequence[str] = ()) -> Order:
+    """What is to be issued, for more names than the step's own."""
     return Order(
         base=spec.path,
         common_name=spec.common_name,
         organizations=spec.organizations,
-        names=sorted(set(spec.sans)),
+        names=sorted({*spec.sans, *more}),
         usages=sorted(set(spec.usages)),
         authority=spec.authority,
         holders=spec.holders,
@@ -192,4 +207,4 @@ def _order(spec: IssuedCertificateSpec) -> Order:
     )
 
 
-__all__ = ["IssuedCertificateExecutor", "IssuedCertificateSpec"]
+__all__ = ["IssuedCertificateExecutor", "IssuedCertificateSpec", "order"]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from kubexms.runtime.protocol import Action, Record
+from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.spec.cluster.values import NodeName
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
 from kubexms.step.kinds._kubeadm.scripts import PID
@@ -31,6 +31,8 @@ class NodeEndpointSpec(StepArgs):
     does not answer there, nothing is changed. Then the files are, and the kubelet is restarted; pods go on.
     On a control plane the files of the administrator count too, and the controller manager and the
     scheduler may use the API server beside them, as kubeadm has it.
+
+    Without kubeadm the step keeps the whole text of `kubeconfigs`, which steps before it write first.
     """
 
     node_name: NodeName
@@ -41,6 +43,10 @@ class NodeEndpointSpec(StepArgs):
     """On a control plane: host and port of its own API server."""
     kubelet_beside: bool = False
     """The kubelet of a control plane may use the API server beside it too (kubeadm from 1.31 on)."""
+    kubeconfigs: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]+\.conf$")], str] = Field(default_factory=dict)
+    """Without kubeadm: the files by their names, and the text of each, which leads to the endpoint."""
+    proxy_unit: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")
+    """The unit of kube-proxy, where it is one: it is restarted with the kubelet."""
     hosts_file: dict[Annotated[str, AfterValidator(as_address)], tuple[HostName, ...]] = Field(
         default_factory=dict
     )
@@ -59,6 +65,8 @@ class NodeEndpointExecutor(OneByOne[NodeEndpointSpec]):
         "endpoint": BY_THE_ENDPOINT,
         "beside": tuple(BESIDE),
         "kubelet_beside": ("kubelet.conf",),
+        "kubeconfigs": ("content",),
+        "proxy_unit": (),
         "hosts_file": (),
     }
     can_undo: ClassVar[bool] = False
@@ -67,7 +75,8 @@ class NodeEndpointExecutor(OneByOne[NodeEndpointSpec]):
 """
 
     def ask(self, spec: NodeEndpointSpec) -> str:
-        return _ASK.replace("FILES", words([*BY_THE_ENDPOINT, *BESIDE])).replace("OWN", OWN)
+        asked = _ASK.replace("FILES", words(_files(spec))).replace("OWN", OWN)
+        return asked.replace("WHOLE", words([*spec.kubeconfigs]) or "''")
 
     def observe(self, spec: NodeEndpointSpec, record: Record) -> Observation:
         """Absent before the host is a node."""
@@ -77,19 +86,28 @@ class NodeEndpointExecutor(OneByOne[NodeEndpointSpec]):
         if record.status != 0:
             return Observation.unknown(text.strip() or "the host does not show its kubeconfigs")
         lines = text.splitlines()
-        found: dict[str, JsonValue] = dict.fromkeys([*BY_THE_ENDPOINT, *BESIDE])
+        found: dict[str, JsonValue] = dict.fromkeys(_files(spec))
         wanted = self.desired(spec) or {}
+        # one that is not there is the business of the step that writes it
+        content = {name: _rest(text) for name, text in spec.kubeconfigs.items()}
         for line in lines:
             name, _, server = line.partition(" ")
+            if name.startswith("rest:"):
+                content[name.removeprefix("rest:")] = server
             if name in found:
                 server = server.rstrip("/")
                 # what leads to where it may is as good as what is wanted
                 found[name] = wanted.get(name) if server in _may(spec, name) else server
+        if spec.kubeconfigs:
+            found["content"] = {**content}
         return Observation.present({**found, "inUse": "unserved" not in lines})
 
     def desired(self, spec: NodeEndpointSpec) -> Attributes | None:
         url = f"https://{spec.endpoint}"
         wanted: dict[str, JsonValue] = {"kubelet.conf": url, "inUse": True}
+        if spec.kubeconfigs:
+            wanted |= dict.fromkeys(spec.kubeconfigs, url)
+            wanted["content"] = {name: _rest(text) for name, text in spec.kubeconfigs.items()}
         if spec.beside is not None:
             wanted |= dict.fromkeys(BY_THE_ENDPOINT, url) | dict.fromkeys(BESIDE, f"https://{spec.beside}")
         return wanted
@@ -103,16 +121,26 @@ class NodeEndpointExecutor(OneByOne[NodeEndpointSpec]):
 
     def action(self, spec: NodeEndpointSpec, request: ChangeRequest) -> Action:
         wanted = self.desired(spec) or {}
+        if spec.kubeconfigs:
+            return self._whole(spec, request)
         files = [name for name in (*BY_THE_ENDPOINT, *BESIDE) if name in request.changed]
         again = [name for name in BESIDE if name in files or (spec.beside and "inUse" in request.changed)]
-        lines = " ".join(f"{ip}={','.join(names)}," for ip, names in spec.hosts_file.items())
-        head = (
-            f"{PATHS}{PID}own={OWN}\nnode={quote(spec.node_name)}\nurl={quote(f'https://{spec.endpoint}')}\n"
-            f"lines={quote(lines)}\n"
-        )
+        head = _head(spec)
         moves = "".join(f"leads {name} {quote(str(wanted[name]))}\n" for name in files)
         parts = "".join(f"again {BESIDE[name]}\n" for name in again)
         return Action(head + _TRY + moves + _KUBELET + parts + _END, timeout=900.0)
+
+    def _whole(self, spec: NodeEndpointSpec, request: ChangeRequest) -> Action:
+        """Files that are written anew."""
+        files = [name for name in spec.kubeconfigs if name in request.changed or "content" in request.changed]
+        moves = "".join(f"written {name}\n" for name in files)
+        proxy = f"systemctl restart {quote(spec.proxy_unit)}\n" if spec.proxy_unit else ""
+        sent = dict.fromkeys(["kubelet.conf", *files])
+        payloads = {
+            name: Payload(data=text.encode()) for name, text in spec.kubeconfigs.items() if name in sent
+        }
+        script = _head(spec) + _WITH_NEW + _TRY + _WRITTEN + moves + _KUBELET + proxy + _END
+        return Action(script, payloads, timeout=900.0)
 
     def summary(self, spec: NodeEndpointSpec) -> str:
         return spec.node_name
@@ -120,6 +148,24 @@ class NodeEndpointExecutor(OneByOne[NodeEndpointSpec]):
     def object_id(self, spec: NodeEndpointSpec) -> str:
         """A host is one node."""
         return hashlib.sha256(self.kind.encode()).hexdigest()[:32]
+
+
+def _files(spec: NodeEndpointSpec) -> list[str]:
+    return [*spec.kubeconfigs] if spec.kubeconfigs else [*BY_THE_ENDPOINT, *BESIDE]
+
+
+def _rest(text: str) -> str:
+    """The digest of a kubeconfig without the lines that say where it leads."""
+    lines = [line for line in text.splitlines(keepends=True) if not line.lstrip(" ").startswith("server: ")]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _head(spec: NodeEndpointSpec) -> str:
+    lines = " ".join(f"{ip}={','.join(names)}," for ip, names in spec.hosts_file.items())
+    return (
+        f"{PATHS}{PID}own={OWN}\nnode={quote(spec.node_name)}\nurl={quote(f'https://{spec.endpoint}')}\n"
+        f"lines={quote(lines)}\n"
+    )
 
 
 def _may(spec: NodeEndpointSpec, name: str) -> list[str]:
@@ -136,12 +182,15 @@ cd /etc/kubernetes 2>/dev/null && [ -e kubelet.conf ] || exit 3
 for f in FILES; do
   [ ! -r "$f" ] || echo "$f $(sed -n 's/^ *server: *//p' "$f" | head -n 1)"
 done
+for f in WHOLE; do
+  [ ! -r "$f" ] || echo "rest:$f $(sed '/^ *server: /d' "$f" | sha256sum | cut -d ' ' -f 1)"
+done
 [ ! -e OWN/unserved ] || echo unserved
 """
 
 _TRY = r"""
 api() {
-  kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/kubelet.conf --server "$url" \
+  kubectl --cache-dir /dev/null/no --kubeconfig "${conf:-/etc/kubernetes/kubelet.conf}" --server "$url" \
     --request-timeout=5s "$@"
 }
 n=0
@@ -179,6 +228,25 @@ again() {
     [ "$n" -lt 180 ] || { echo "the kubelet has not started $1 again within 180 s" >&2; exit 1; }
     sleep 1
   done
+}
+"""
+
+_WITH_NEW = r"""
+# what is there may be good for nothing
+conf=$(mktemp)
+trap 'rm -f "$conf"' EXIT
+payload kubelet.conf >"$conf"
+"""
+
+_WRITTEN = r"""
+# written FILE: its whole text, with the owner and mode that it has
+written() {
+  f=/etc/kubernetes/$1
+  [ -e "$f" ] || return 0
+  cp -p "$f" "$f.kubexms"
+  payload "$1" >"$f.kubexms"
+  sync "$f.kubexms" 2>/dev/null || sync
+  mv -f "$f.kubexms" "$f"
 }
 """
 

@@ -44,18 +44,22 @@ def reached_by(project: ClusterProject, endpoint: str) -> None:
     """Everybody goes by it, and it works for each of them."""
     server = f"server: https://{endpoint}\n"
     nodes = [(host, role) for host, role in project.members.values() if role != "load-balancer"]
+    units = _of_units(project)
     for host, role in nodes:
-        for conf in ("admin", "kubelet") if role == "control-plane" else ("kubelet",):
+        by_it = ("kubelet", "kube-proxy") if units else ("kubelet",)
+        for conf in ("admin", "kubelet") if role == "control-plane" and not units else by_it:
             path = f"/etc/kubernetes/{conf}.conf"
             assert server in (host.read(path) or ""), f"{path} of {host.name}"
             asked = f"timeout 60 kubectl --cache-dir /dev/null/no --kubeconfig {path} get --raw /readyz"
             assert host.run(asked, timeout=70).stdout == "ok", f"{path} of {host.name}"
-    assert server in told(project, "kube-proxy")
-    assert server in told(project, "cluster-info", "kube-public")
-    assert f"controlPlaneEndpoint: {endpoint}\n" in told(project, "kubeadm-config")
     fetched = project.spec.get("kubeconfig")
     if fetched is not None:
         assert server in Path(fetched["path"]).read_text()
+    if units:
+        return
+    assert server in told(project, "kube-proxy")
+    assert server in told(project, "cluster-info", "kube-public")
+    assert f"controlPlaneEndpoint: {endpoint}\n" in told(project, "kubeadm-config")
     wanted = "desired={.status.desiredNumberScheduled} ready={.status.numberReady}"
     said = project.kubectl(f"-n kube-system get daemonset kube-proxy -o jsonpath='{wanted}'")
     assert said == f"desired={len(nodes)} ready={len(nodes)}"
@@ -72,5 +76,12 @@ def nothing_says(project: ClusterProject, name: str, *, written: str | None = No
         assert role == "load-balancer" or found.stdout == ""
         if role == "control-plane":
             assert name not in pki.served_names(host, 6443)
+    if _of_units(project):
+        return
     assert name not in told(project, "kubeadm-config") + told(project, "kube-proxy")
     assert name not in told(project, "cluster-info", "kube-public")
+
+
+def _of_units(project: ClusterProject) -> bool:
+    """It was made without kubeadm, and nothing in the cluster tells of its endpoint."""
+    return bool(project.spec["kubernetes"].get("type") == "binary")

@@ -212,3 +212,33 @@ def test_an_etcd_elsewhere_leaves_nothing_of_it_on_control_planes(tmp_path: Path
         for task in module.tasks:
             for one in task.steps:
                 registry.check_args(one.kind, one.args)
+
+
+def test_another_endpoint_comes_to_everybody_in_order(tmp_path: Path) -> None:
+    named: Json = {"host": "k8s.example.com"}
+    loaded = built(tmp_path, hosts=hosts(3, 2, 1), endpoint=named)
+    [clients] = [module for module in loaded.pipeline.modules if module.name == "demo-clients"]
+    assert [task.name for task in clients.tasks] == ["planes", "workers", "retired"]
+    assert [[wait.task for wait in task.depends_on or ()] for task in clients.tasks] == [
+        [], ["planes"], ["workers"],
+    ]  # fmt: skip
+    assert step(loaded, "demo-control-plane/credentials/apiserver").args["keepNames"] is True
+    retired = step(loaded, "demo-clients/retired/apiserver")
+    assert (retired.kind, retired.args["clients"]) == ("retiredNames", ["cp1", "cp2", "cp3", "w1", "w2"])
+    assert retired.args["sans"] == step(loaded, "demo-control-plane/credentials/apiserver").args["sans"]
+    # the text of a living node's kubeconfigs is that step's alone
+    for file in ("kubelet", "kube-proxy"):
+        conf = step(loaded, f"demo-workers/member/{file}-conf")
+        assert conf.ignore_changes == ("sha256",)
+        whole = step(loaded, "demo-clients/workers/endpoint").args["kubeconfigs"]
+        assert isinstance(whole, dict)
+        assert whole[f"{file}.conf"] == conf.args["content"]
+    entry = step(loaded, "demo-os/names/entry")
+    assert entry.args["keepNamedIn"] == "/etc/kubernetes/kubelet.conf"
+
+
+def test_without_kube_proxy_nodes_have_one_kubeconfig(tmp_path: Path) -> None:
+    endpoint = step(built(tmp_path, kubeProxy={"enabled": False}), "demo-clients/workers/endpoint").args
+    assert isinstance(endpoint["kubeconfigs"], dict)
+    assert list(endpoint["kubeconfigs"]) == ["kubelet.conf"]
+    assert "proxyUnit" not in endpoint

@@ -48,5 +48,14 @@ def _name(value: str) -> str:
     return value.lower()
 
 
+def is_name(value: str) -> bool:
+    """Whether a certificate can be made for it: an address, or a name in DNS."""
+    try:
+        _name(value)
+    except PydanticCustomError:
+        return False
+    return True
+
+
 AlternativeName = Annotated[str, AfterValidator(_name), Field(min_length=1)]
 """A name in DNS, or an address: `k8s.example.com`, `10.0.0.11`."""
