@@ -28,6 +28,9 @@ def answered(project: ClusterProject) -> Iterator[None]:
     address = project.serve(len(nodes))
     cp1 = project.machines["cp1"]
     cp1.run("cat >/run/client.py", stdin=CLIENT.read_text(), check=True)
+    # kube-proxy has heard of a new service a moment after its pods are ready
+    there = f"until timeout 1 bash -c '</dev/tcp/{address}/80' 2>/dev/null; do sleep 0.2; done"
+    cp1.run(there, timeout=60, check=True)
     cp1.run(f"systemd-run -q --unit client python3 /run/client.py http://{address}/ {LOG}", check=True)
     try:
         yield
