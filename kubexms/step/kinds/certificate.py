@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs, StepContext
 from kubexms.step.kinds._kubeadm.documents import holds
-from kubexms.step.kinds._kubeadm.lifetimes import ENDS
+from kubexms.step.kinds._kubeadm.lifetimes import SHOWN, lifetimes, written
 from kubexms.step.kinds._kubeadm.scripts import API_READY, PID
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.observation import Attributes, Observation, Presence
@@ -56,7 +56,7 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
     example: ClassVar[str] = "- {name: certificates, kind: certificate, renewBeforeDays: 30}\n"
 
     def ask(self, spec: CertificateSpec) -> str:
-        return f"{PATHS}within={spec.renew_before_days * 86400}\n{_ASK}"
+        return f"{PATHS}{_ASK}"
 
     def observe(self, spec: CertificateSpec, record: Record) -> Observation:
         """Absent before the host is a control plane."""
@@ -65,19 +65,19 @@ class CertificateExecutor(OneByOne[CertificateSpec]):
             return Observation.absent()
         if record.status != 0:
             return Observation.unknown(text.strip() or "the host does not show its certificates")
-        due, stale, notes = list[JsonValue](), list[JsonValue](), list[JsonValue]()
-        ends: dict[str, JsonValue] = {}
-        for line in text.splitlines():
-            word, _, rest = line.partition(" ")
-            name, _, value = rest.partition(" ")
-            if word == "due":
-                due.append(name)
-            elif word == "stale":
-                stale.append(name)
-            elif word == "end":
-                ends[name] = value
-            elif word == "authority":
-                notes.append(_ENDS.format(name=name, end=value))
+        found = lifetimes(text)
+        due: list[JsonValue] = [
+            name for name in found.ends if name in NAMES and found.within(name, spec.renew_before_days)
+        ]
+        stale: list[JsonValue] = [
+            line.removeprefix("stale ") for line in text.splitlines() if line.startswith("stale ")
+        ]
+        ends: dict[str, JsonValue] = {name: written(end) for name, end in found.ends.items() if name in NAMES}
+        notes: list[JsonValue] = [
+            _ENDS.format(name=name, end=written(found.ends[name]))
+            for name in AUTHORITIES
+            if name in found.ends and found.within(name, _EARLY)
+        ]
         extra: dict[str, JsonValue] = {"ends": ends}
         if notes:
             extra["notes"] = notes
@@ -125,18 +125,16 @@ CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf")
 NAMES = (*FILES, *CONFS)
 """As `kubeadm certs renew` calls them."""
 AUTHORITIES = ("ca", "front-proxy-ca", "etcd/ca")
-_EARLY = 180 * 86400
-"""Seconds before the end of an authority from which on plans say so."""
+_EARLY = 180
+"""Days before the end of an authority from which on plans say so."""
 
 _ASK = (
-    ENDS
+    SHOWN
     + r"""
 k=/etc/kubernetes
 [ -e "$k/admin.conf" ] || exit 3
 [ -r "$k/admin.conf" ] || { echo 'permission denied: /etc/kubernetes/admin.conf cannot be read'; exit 1; }
 command -v openssl >/dev/null || { echo 'openssl is not installed on this host'; exit 1; }
-nl='
-'
 # first: the first certificate alone, so that texts can be compared: starting openssl once more takes long
 first() { sed -n '/^-----BEGIN CERTIFICATE-/,/^-----END CERTIFICATE-/{p;/^-----END/q;}' | tr -d '\r'; }
 # served NAME FILE PORT AUTHORITY OPTION...: whether what is served is what is on the disk. With the
@@ -149,16 +147,7 @@ served() {
   s=$(timeout 5 openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null | first)
   [ -z "$s" ] || [ "$s" = "$(first <"$f")" ] || echo "stale $n"
 }
-told=$(ends LOOKS)
-printf '%s\n' "$told" | while read -r n state e; do
-  case $n in
-  '') ;;
-  authority:*) [ "$state" = lasts ] || echo "authority ${n#authority:} $e" ;;
-  *)
-    echo "end $n $e"
-    [ "$state" = lasts ] || echo "due $n" ;;
-  esac
-done
+shown LOOKS
 m=$k/manifests/kube-apiserver.yaml
 port=$(sed -n 's/.*--secure-port=\([0-9]*\).*/\1/p' "$m" 2>/dev/null | head -n 1)
 served apiserver "$k/pki/apiserver.crt" "${port:-6443}" "$k/pki/ca.crt"
@@ -170,9 +159,9 @@ exit 0
     "LOOKS",
     " ".join(
         [
-            *(f'{name} "$within" "$k/pki/{file}"' for name, file in FILES.items()),
-            *(f'{name} "$within" "$k/{name}"' for name in CONFS),
-            *(f'authority:{name} {_EARLY} "$k/pki/{name}.crt"' for name in AUTHORITIES),
+            *(f'{name} "$k/pki/{file}"' for name, file in FILES.items()),
+            *(f'{name} "$k/{name}"' for name in CONFS),
+            *(f'{name} "$k/pki/{name}.crt"' for name in AUTHORITIES),
         ]
     ),
 )
