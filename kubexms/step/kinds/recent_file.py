@@ -23,9 +23,9 @@ _ONE_RUN = 3600.0
 class RecentFileSpec(StepArgs):
     """A file that a unit writes at set times: the newest one is not older than the times allow.
 
-    Where there is none yet, the age of the timer's own file counts. One that is overdue is drift, with its
-    age: the timer does not run, or the host was off. The unit is started once more then. Needs systemd 244 or
-    newer (`systemd-analyze calendar --base-time`); before that nothing is ever overdue.
+    Where there is none yet, the age of the timer's own file counts. One that is overdue is drift: the timer
+    does not run, or the host was off. The unit is started once more then. Needs systemd 244 or newer
+    (`systemd-analyze calendar --base-time`); before that nothing is ever overdue.
     """
 
     directory: AbsolutePath
@@ -61,9 +61,9 @@ due=$(printf '%s\n' "$l" | sed -n \
 due=$(date -u -d "${due:-never}" +%s) || { echo recent; exit 0; }
 now=$(date +%s)
 [ "$now" -gt $((due + slack)) ] || { echo recent; exit 0; }
-hours=$(((now - made) / 3600))
-if [ "$hours" -ge 48 ]; then age="$((hours / 24)) days"; else age="$hours hours"; fi
-echo "overdue $(date -u -d "@$due" '+%Y-%m-%d %H:%M') ${newest:+$age old: $newest}"
+at() { date -u -d "@$1" '+%Y-%m-%d %H:%M'; }
+# times, no ages: what a plan shows must be the same a while later
+echo "overdue $(at "$due") ${newest:+$(at "$made") $newest}"
 """
 
 
@@ -88,23 +88,26 @@ class RecentFileExecutor(OneByOne[RecentFileSpec]):
 """
 
     def ask(self, spec: RecentFileSpec) -> str:
-        """`recent`, or `overdue`, when one was due (UTC), and the age and name of the newest."""
+        """`recent`, or `overdue`, when one was due (UTC), and time (UTC) and name of the newest."""
         timer = f"/etc/systemd/system/{spec.unit.removesuffix('.service')}.timer"
         head = f"d={quote(spec.directory)} timer={quote(timer)}\n"
         head += f"schedule={quote(spec.schedule)} slack={spec.slack_minutes * 60}\n"
         return head + _ASK.replace("NAMES", spec.names)
 
     def observe(self, spec: RecentFileSpec, record: Record) -> Observation:
-        """Recent, or how old the newest is, and since when another one is due."""
+        """Recent, or of when the newest is, and since when another one is due."""
         text = text_of(record).strip()
         if record.status:
             return Observation.unknown(text or "the host does not tell of its files")
         word, _, rest = text.partition(" ")
         if word != "overdue":
             return Observation.present({"newest": RECENT})
-        date, time, *found = rest.split(" ", 2)
-        due = f"{'another ' if found else ''}one was due at {date} {time} UTC"
-        return Observation.present({"newest": f"{found[0] if found else 'none'}; {due}"})
+        date, time, *found = rest.split(" ", 4)
+        if not found:
+            return Observation.present({"newest": f"none; one was due at {date} {time} UTC"})
+        made, at, name = found
+        newest = f"{name} of {made} {at} UTC; another one was due at {date} {time} UTC"
+        return Observation.present({"newest": newest})
 
     def desired(self, spec: RecentFileSpec) -> Attributes | None:
         """A recent one."""
