@@ -156,10 +156,12 @@ def test_waits_until_it_is_there(tmp_path: Path, fleet: Fleet) -> None:
         failed = project.run("apply", "--auto-approve")
         assert failed.returncode == 1, failed.stdout
         for name, host in zip(TARGETS, fleet.hosts, strict=True):
-            assert re.search(rf"m/{name}/up@{host.name}: .* within 1 s", failed.stdout), failed.stdout
+            assert re.search(rf"m/{name}/up@{host.name}: .* does not \w+ after 1 s", failed.stdout), (
+                failed.stdout
+            )
     finally:
         for host in fleet.hosts:
             host.run("systemctl stop kubexms-page.socket")
             host.run("rm -f /run/systemd/system/kubexms-page* /run/kubexms-page /usr/local/bin/wget")
-            host.run("systemctl daemon-reload")
+            host.run("systemctl daemon-reload; systemctl reset-failed")
     project.run("state", "rm", "m")
