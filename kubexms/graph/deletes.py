@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import networkx as nx
+
 from kubexms.errors import GraphError
 from kubexms.graph.model import EdgeKind, Scope, StepGraph, StepNode, TaskKey
 from kubexms.graph.wiring import Wiring
@@ -13,10 +15,29 @@ from kubexms.spec.address import Address
 
 @dataclass(frozen=True, slots=True)
 class DeleteEntry:
-    """One address to remove, and what state recorded that it had waited for (addresses and scopes)."""
+    """One address to remove, and what state recorded of it: what it had waited for (addresses and scopes),
+    and its place in the order of making."""
 
     address: Address
     depends_on: tuple[str, ...] = ()
+    made: int = 0
+
+
+def in_removal_order(entries: Iterable[DeleteEntry]) -> list[DeleteEntry]:
+    """What waited for other modules goes before them, each module in the reverse of how it was made.
+
+    What was made later in a module that others wait for still outlives them. Entries of one module may
+    have been recorded at different times, when it waited for more or for fewer: together they count.
+    """
+    found = list(entries)
+    waits: nx.DiGraph[str] = nx.DiGraph()
+    for entry in found:
+        module = entry.address.module
+        waits.add_node(module)
+        before = {name.partition("/")[0] for name in entry.depends_on if "@" not in name}
+        waits.add_edges_from((name, module) for name in before - {module})
+    waited = {module: len(nx.ancestors(waits, module)) for module in waits}
+    return sorted(found, key=lambda entry: (-waited[entry.address.module], -entry.made))
 
 
 def build_delete_graph(entries: Iterable[DeleteEntry]) -> StepGraph:

@@ -134,14 +134,14 @@ def run_changes(
         phases.append((build_delete_graph(DeleteEntry(step.instance.address) for step in entries), stray))
     leaving = {address: change for address, change in changes.items() if change.leaving}
     if leaving:
-        from kubexms.graph.deletes import DeleteEntry, build_delete_graph
+        from kubexms.graph.deletes import DeleteEntry, build_delete_graph, in_removal_order
 
-        entries = sorted((step for a, step in steps.items() if a in leaving), key=_order, reverse=True)
-        # what was made later in a module that others wait for still outlives them
-        entries.sort(key=lambda step: -_phases(step))
         graph = build_delete_graph(
-            DeleteEntry(step.instance.address, step.entry.depends_on if step.entry else ())
-            for step in entries
+            in_removal_order(
+                DeleteEntry(step.instance.address, step.entry.depends_on if step.entry else (), _order(step))
+                for address, step in steps.items()
+                if address in leaving
+            )
         )
         phases.append((graph, leaving))
     for graph, wanted in phases:
@@ -171,10 +171,6 @@ def _stop_now(setup: RunSetup, hooks: ScopeHooks) -> None:
     """End what is in flight, on the controller and on hosts."""
     hooks.interrupt()
     setup.connector.interrupt()
-
-
-def _phases(step: PlannedStep) -> int:
-    return sum("@" not in name for name in step.entry.depends_on) if step.entry is not None else 0
 
 
 def _stray(
