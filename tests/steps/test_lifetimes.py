@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,6 +96,32 @@ class TestShown:
     def test_of_what_was_cut_off_nothing_is_said(self, shell: str, tmp_path: Path, cut: int) -> None:
         (tmp_path / "broken").write_bytes(pem(datetime(2029, 1, 1, tzinfo=UTC))[:cut])
         assert told(shell, "b", tmp_path / "broken").ends == {}
+
+
+def test_an_authority_with_the_number_0_is_read_in_silence(tmp_path: Path) -> None:
+    """As kubeadm made them for years."""
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-subj",
+        "/CN=kubernetes",
+        "-days",
+        "9",
+    ]
+    made += ["-set_serial", "0", "-keyout", str(tmp_path / "ca.key"), "-out", str(tmp_path / "ca.crt")]
+    subprocess.run(made, check=True, capture_output=True)
+    (tmp_path / "shown").write_text(printed("dash", "ca", tmp_path / "ca.crt"))
+    code = (
+        "import sys; from pathlib import Path; from kubexms.step.kinds._kubeadm.lifetimes import lifetimes; "
+    )
+    code += "print(*lifetimes(Path(sys.argv[1]).read_text()).ends)"
+    argv = [sys.executable, "-c", code, str(tmp_path / "shown")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("ca\n", "")
 
 
 def test_days_are_counted_by_the_hosts_clock() -> None:

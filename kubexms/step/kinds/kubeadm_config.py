@@ -14,7 +14,7 @@ from kubexms.runtime.protocol import Action, Payload, Record
 from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
 from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
-from kubexms.step.kinds._kubeadm.objects import GET_ALL
+from kubexms.step.kinds._kubeadm.objects import GET_ALL, SETTLED
 from kubexms.step.kinds._kubeadm.rendering import TOOLS, UPLOADS
 from kubexms.step.kinds._kubeadm.survey import ADMIN, PATHS
 from kubexms.step.kinds._kubeadm.uploaded import PARTS, ROLLOUT, compared, late
@@ -81,7 +81,7 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         skipped = ",".join(phase for phase in spec.skip_phases if phase.startswith("addon/"))
         head = f"{PATHS}config={quote(spec.config)}\nknown={quote(spec._basis)}\nskipped={quote(skipped)}\n"
         kubelets = f"kubelets={quote(' '.join(_kubelet_maps(spec)))}\n"
-        return head + kubelets + ADMIN + GET_ALL + _CLUSTER + TOOLS + UPLOADS + BASIS + _ASK
+        return head + kubelets + ADMIN + GET_ALL + SETTLED + _CLUSTER + TOOLS + UPLOADS + BASIS + _ASK
 
     def observe(self, spec: KubeadmConfigSpec, record: Record) -> Observation:
         """Absent before the host is a control plane; unknown while the API does not answer."""
@@ -182,10 +182,12 @@ set -- ConfigMap/kube-system/kubeadm-config ConfigMap/kube-system/kube-proxy \
   DaemonSet/kube-system/kube-proxy Deployment/kube-system/coredns
 for n in $kubelets; do set -- "$@" "ConfigMap/kube-system/$n"; done
 live=$(get_all json "$@") || { printf 'the API does not say: %s\n' "$live"; exit 1; }
-now=$(basis)
 # nodes that are to get another kube-proxy yet are told of in every plan
 if printf '%s\n' "$live" | awk '/"currentNumberScheduled":/ { there = $2 + 0 }
-    /"updatedNumberScheduled":/ { new = $2 + 0 } END { exit there == new }'; then now=; fi
+    /"updatedNumberScheduled":/ { new = $2 + 0 } END { exit there == new }'; then late=1; else late=; fi
+live=$(printf '%s\n' "$live" | settled)
+now=$(basis)
+[ -z "$late" ] || now=
 [ -z "$now" ] || echo "basis $now"
 [ -z "$now" ] || [ "$now" != "$known" ] || exit 0
 [ -n "$made" ] || uploaded

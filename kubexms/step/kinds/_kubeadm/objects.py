@@ -20,3 +20,28 @@ get_all() {
 }
 """
 """Sh, needs `ADMIN`; for ConfigMaps, DaemonSets and Deployments."""
+
+SETTLED = r"""
+# settled: a list in JSON, as kubectl indents it, without what moves by itself while nodes come and go: its
+# status, but for how many nodes have a pod of a DaemonSet, and who wrote which field when.
+settled() {
+  awk '
+    /^            "status": \{$/ { status = 1; kept = ""; next }
+    status && /^            \}/ {
+      print "            \"status\": {" kept "}" substr($0, 14)
+      status = 0
+      next
+    }
+    status && $1 ~ /^"(current|updated)NumberScheduled":$/ {
+      sub(/,$/, "")
+      kept = kept (kept ? ", " : "") $1 " " $2
+    }
+    status { next }
+    /^                "managedFields": \[$/ { fields = 1 }
+    fields { if (/^                \],?$/) fields = 0; next }
+    /^                "(resourceVersion|generation)": / { next }
+    { print }
+  '
+}
+"""
+"""Sh. An answer that is another one each time would be taken for a host that keeps changing."""
