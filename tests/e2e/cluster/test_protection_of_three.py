@@ -36,8 +36,8 @@ def project(new_cluster: NewCluster) -> ClusterProject:
 
 
 @contextmanager
-def read_and_written(project: ClusterProject) -> Iterator[None]:
-    """Meanwhile every request for Secrets by the load balancer succeeds."""
+def read_and_written(project: ClusterProject, *, cut_off: int = 0) -> Iterator[None]:
+    """Meanwhile every request for Secrets by the load balancer succeeds, but for so many."""
     cp1, endpoint = project.machines["cp1"], f"{project.machines['lb1'].address}:6443"
     cp1.run("cat >/run/secrets_client.py", stdin=CLIENT.read_text(), check=True)
     command = f"systemd-run -q --unit secrets python3 /run/secrets_client.py {endpoint} {LOG}"
@@ -50,7 +50,7 @@ def read_and_written(project: ClusterProject) -> Iterator[None]:
     print(Counter((line[1], line[2]) for line in lines))
     assert {line[1] for line in lines if line[2] == "ok"} == {"read", "write"}
     failed = [" ".join(line) for line in lines if line[2] != "ok"]
-    assert not failed, "\n".join(failed)
+    assert len(failed) <= cut_off, "\n".join(failed)
 
 
 def refused(project: ClusterProject, reason: str, **kubernetes: Any) -> None:
