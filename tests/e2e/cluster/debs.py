@@ -11,12 +11,11 @@ import gzip
 import shutil
 import subprocess
 from collections.abc import Mapping
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
-from typing import Self
 
+from tests.e2e.cluster.serving import Serving
 from tests.e2e.testbed import Fleet, Host
 from tests.e2e.testbed.network import GATEWAY
 
@@ -148,30 +147,20 @@ def _index(out: Path) -> None:
     (out / "Packages.gz").write_bytes(gzip.compress(scan.stdout, mtime=0))
 
 
-class Repository:
+class Repository(Serving):
     """Serves a directory of packages in the fleet's network; a context manager that serves meanwhile."""
 
-    url = f"http://{GATEWAY}:8000/"
+    port = 8000
+    url = f"http://{GATEWAY}:{port}/"
 
     def __init__(self, fleet: Fleet, directory: Path) -> None:
         handler = functools.partial(_Quiet, directory=str(directory))
-        with fleet.network():
-            self._server = ThreadingHTTPServer((GATEWAY, 8000), handler)
-        self._thread = Thread(target=self._server.serve_forever)
+        super().__init__(fleet, self.port, handler)
 
     def known_to(self, host: Host) -> None:
         """The host's package tool knows the repository, and has read what is in it."""
         line = f"deb [trusted=yes] {self.url} ./"
         host.run(f"echo '{line}' >/etc/apt/sources.list.d/kubernetes.list && apt-get -qq update", check=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -6,11 +6,10 @@ import json
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
-from typing import Self
 
+from tests.e2e.cluster.serving import Serving
 from tests.e2e.testbed import Fleet
 from tests.e2e.testbed.network import GATEWAY
 
@@ -30,7 +29,7 @@ class _Blob:
             return stream.read(self.size)
 
 
-class Registry:
+class Registry(Serving):
     """A registry of these archives in the fleet's network; a context manager that serves meanwhile.
 
     Images have the names that follow their registry's: it is a mirror of several. `asked` are the paths of
@@ -71,9 +70,7 @@ class Registry:
             def log_message(self, *_: object) -> None:
                 return
 
-        with fleet.network():
-            self._server = ThreadingHTTPServer((GATEWAY, self.port), Handler)
-        self._thread = Thread(target=self._server.serve_forever)
+        super().__init__(fleet, self.port, Handler)
 
     def _add(self, archive: Path) -> None:
         with tarfile.open(archive) as members:
@@ -86,12 +83,3 @@ class Registry:
             for manifest in json.load(index)["manifests"]:
                 name, _, tag = manifest["annotations"][_NAME].partition("/")[2].rpartition(":")
                 self._tags[f"/v2/{name}/manifests/{tag}"] = manifest["digest"]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
