@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from pydantic import JsonValue, PrivateAttr
 
 from kubexms.runtime.protocol import Action, Outcome, Payload, Record
-from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, Source, StepArgs, StepContext
-from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
+from kubexms.step.contract import ChangeRequest, Disruption, Source, StepArgs, StepContext
+from kubexms.step.kinds._kubeadm.basis import BASIS, AsksKubeadm, basis_of
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents, node_name
 from kubexms.step.kinds._kubeadm.etcd import CHANGE
 from kubexms.step.kinds._kubeadm.rendering import TOOLS
@@ -47,7 +47,7 @@ class ControlPlaneManifestSpec(KubeadmArgs):
     _watched: tuple[Source, ...] = PrivateAttr(default=())
 
 
-class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
+class ControlPlaneManifestExecutor(AsksKubeadm[ControlPlaneManifestSpec]):
     """See `ControlPlaneManifestSpec`."""
 
     kind: ClassVar[str] = "controlPlaneManifest"
@@ -55,7 +55,6 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
     identity: ClassVar[tuple[str, ...]] = ()
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": (*COMPONENTS, "content"), "restart_on": ()}
     can_undo: ClassVar[bool] = False
-    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: static-pods
   kind: controlPlaneManifest
@@ -183,10 +182,6 @@ class ControlPlaneManifestExecutor(OneByOne[ControlPlaneManifestSpec]):
             "digests": dict[str, JsonValue](watched),
             **basis,
         }
-
-    def recall(self, spec: ControlPlaneManifestSpec, remembered: JsonValue) -> ControlPlaneManifestSpec:
-        """While kubeadm would be asked with the same, and its manifests are the same, it is not started."""
-        return recalled(spec, remembered)
 
     # naming -------------------------------------------------------------------------------
     def summary(self, spec: ControlPlaneManifestSpec) -> str:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
-from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
-from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
+from kubexms.step.contract import ChangeRequest, Disruption, StepArgs
+from kubexms.step.kinds._kubeadm.basis import BASIS, AsksKubeadm
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, documents
 from kubexms.step.kinds._kubeadm.objects import GET_ALL, SETTLED
 from kubexms.step.kinds._kubeadm.rendering import TOOLS, UPLOADS
@@ -41,7 +41,7 @@ class KubeadmConfigSpec(KubeadmArgs):
     """As in `kubeadmNode`: with `addon/coredns` or `addon/kube-proxy` that part is left alone."""
 
 
-class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
+class KubeadmConfigExecutor(AsksKubeadm[KubeadmConfigSpec]):
     """See `KubeadmConfigSpec`."""
 
     kind: ClassVar[str] = "kubeadmConfig"
@@ -52,7 +52,6 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         "skip_phases": ("kube-proxy", "coredns"),
     }
     can_undo: ClassVar[bool] = False
-    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: configuration
   kind: kubeadmConfig
@@ -121,16 +120,6 @@ class KubeadmConfigExecutor(OneByOne[KubeadmConfigSpec]):
         script = f"{PATHS}skipped={quote(skipped)}\n{ADMIN}{TOOLS}{UPLOADS}"
         script += "".join(_PUT[part] for part in _parts(spec) if part in request.changed)
         return Action(script, {"config": Payload(data=spec.config.encode())}, timeout=1800.0)
-
-    def remember(
-        self, spec: KubeadmConfigSpec, observation: Observation, digests: Mapping[str, str]
-    ) -> JsonValue:
-        """What kubeadm was asked with when all was found right, and the objects."""
-        return basis_of(observation) or None
-
-    def recall(self, spec: KubeadmConfigSpec, remembered: JsonValue) -> KubeadmConfigSpec:
-        """While that is the same, kubeadm is not started."""
-        return recalled(spec, remembered)
 
     def summary(self, spec: KubeadmConfigSpec) -> str:
         return "of the cluster"

@@ -9,8 +9,8 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from kubexms.runtime.protocol import Action, Payload, Record
-from kubexms.step.contract import ChangeRequest, Disruption, OneByOne, StepArgs
-from kubexms.step.kinds._kubeadm.basis import BASIS, basis_of, recalled
+from kubexms.step.contract import ChangeRequest, Disruption, StepArgs
+from kubexms.step.kinds._kubeadm.basis import BASIS, AsksKubeadm
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, node_name
 from kubexms.step.kinds._kubeadm.rendering import KUBELET, TOOLS
 from kubexms.step.kinds._kubeadm.survey import OWN, PATHS
@@ -37,7 +37,7 @@ class KubeletConfigSpec(KubeadmArgs):
     ClusterConfiguration and KubeletConfiguration."""
 
 
-class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
+class KubeletConfigExecutor(AsksKubeadm[KubeletConfigSpec]):
     """See `KubeletConfigSpec`."""
 
     kind: ClassVar[str] = "kubeletConfig"
@@ -45,7 +45,6 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
     identity: ClassVar[tuple[str, ...]] = ()
     feeds: ClassVar[Mapping[str, tuple[str, ...]]] = {"config": ("configuration", "loaded", "content")}
     can_undo: ClassVar[bool] = False
-    recalls: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - name: kubelet
   kind: kubeletConfig
@@ -100,16 +99,6 @@ class KubeletConfigExecutor(OneByOne[KubeletConfigSpec]):
         head = f"{PATHS}own={OWN}\nnode={quote(node_name(spec.config) or '')}\n"
         payload = Payload(data=spec.config.encode())
         return Action(head + TOOLS + KUBELET + _ACT, {"config": payload}, timeout=600.0)
-
-    def remember(
-        self, spec: KubeletConfigSpec, observation: Observation, digests: Mapping[str, str]
-    ) -> JsonValue:
-        """What kubeadm was asked with when the file was found right, and the file."""
-        return basis_of(observation) or None
-
-    def recall(self, spec: KubeletConfigSpec, remembered: JsonValue) -> KubeletConfigSpec:
-        """While that is the same, kubeadm is not started."""
-        return recalled(spec, remembered)
 
     def summary(self, spec: KubeletConfigSpec) -> str:
         return "kubelet"

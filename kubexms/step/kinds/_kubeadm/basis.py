@@ -7,10 +7,12 @@ same, and the files are the same, nobody asks it again.
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
 
 from pydantic import JsonValue
 
+from kubexms.step.contract import OneByOne
 from kubexms.step.kinds._kubeadm.documents import KubeadmArgs, explicit
 from kubexms.step.observation import Observation
 
@@ -61,3 +63,17 @@ def basis_of(observation: Observation) -> dict[str, JsonValue]:
     """What is to be remembered of an observation for `recalled`; empty if nothing was told."""
     basis = observation.extra.get("basis")
     return {"basis": basis} if isinstance(basis, str) and basis else {}
+
+
+class AsksKubeadm(OneByOne[K]):
+    """Base of the kinds that compare with what kubeadm would make."""
+
+    recalls: ClassVar[bool] = True
+
+    def remember(self, spec: K, observation: Observation, digests: Mapping[str, str]) -> JsonValue:
+        """What kubeadm was asked with when all was found right, and what there was."""
+        return basis_of(observation) or None
+
+    def recall(self, spec: K, remembered: JsonValue) -> K:
+        """While that is the same, kubeadm is not started."""
+        return recalled(spec, remembered)
