@@ -265,7 +265,7 @@ class TestHostsEntry:
         }
         assert path.read_text() == (
             "127.0.0.1\tlocalhost # keep\n::1 localhost n1\n# 10.0.0.1 n1\n"
-            "10.0.0.1\tn1.example n1\n10.0.0.2 n2\n"
+            "10.0.0.1 n1.example n1\n10.0.0.2 n2\n"
         )
         host.undo(spec, prior)
         assert path.read_text() == HOSTS
@@ -274,11 +274,23 @@ class TestHostsEntry:
         host, path = self.host(shell, tmp_path)
         spec = HostsEntrySpec(ip="10.0.0.9", names=("n1",), path=str(path))
         prior = host.apply(spec)
-        assert "127.0.1.1\tn1.example # of Debian\n" in path.read_text()
+        assert "127.0.1.1 n1.example # of Debian\n" in path.read_text()
         path.write_text(path.read_text() + "10.0.0.7 of-others\n")
         host.undo(spec, prior)
         assert "10.0.0.9" not in path.read_text()
         assert path.read_text().endswith("10.0.0.7 of-others\n127.0.1.1\tn1\n")
+
+    def test_a_line_comes_back_with_its_blanks_or_tabs(self, shell: str, tmp_path: Path) -> None:
+        host, path = self.host(shell, tmp_path)
+        path.write_text("127.0.0.1\tlocalhost\n 10.0.0.1  old old2 # of ours\n10.0.0.2\tn2\n")
+        before = path.read_text()
+        spec = HostsEntrySpec(ip="10.0.0.1", names=("new",), path=str(path))
+        prior = host.apply(spec)
+        assert " 10.0.0.1  new # of ours\n" in path.read_text()
+        # somebody else has written meanwhile, so that the file is not put back as a whole
+        path.write_text(path.read_text() + "10.0.0.7 of-others\n")
+        host.undo(spec, prior)
+        assert path.read_text() == before + "10.0.0.7 of-others\n"
 
     def test_not_exclusive_and_absent(self, shell: str, tmp_path: Path) -> None:
         host, path = self.host(shell, tmp_path)
@@ -299,12 +311,12 @@ class TestHostsEntry:
         spec = HostsEntrySpec(ip="10.0.0.1", names=("new",), path=str(path), keep_named_in=str(conf))
         assert host.observe(spec).attributes["names"] == ["old"]
         prior = host.apply(spec)
-        assert "10.0.0.1\tnew old2\n" in path.read_text()
+        assert "10.0.0.1 new old2\n" in path.read_text()
         assert host.observe(spec).attributes == {"names": ["new"], "conflicts": []}
         conf.write_text("clusters:\n- cluster:\n    server: https://new:6443\n")
         assert host.observe(spec).attributes["names"] == ["new", "old2"]
         host.apply(spec)
-        assert "10.0.0.1\tnew\n" in path.read_text()
+        assert "10.0.0.1 new\n" in path.read_text()
         host.undo(spec, prior)
         assert path.read_text() == HOSTS
 

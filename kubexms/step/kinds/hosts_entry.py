@@ -136,25 +136,28 @@ awk '
     BEGIN {
         ip = ENVIRON["ip"]; n = split(ENVIRON["names"], name, " ")
         for (i = 1; i <= n; i++) mine[name[i]] = 1
-        entry = n ? ip "\\t" ENVIRON["names"] : ""
+        entry = n ? ENVIRON["names"] : ""
     }
     {
         text = $0; comment = ""
         if (at = index(text, "#")) { comment = substr(text, at); text = substr(text, 1, at - 1) }
         n = split(text, word, " ")
         if (n < 2) { print; next }
+        # blanks or tabs, as this line has them: what is undone is the line of before
+        match(text, /^[ \\t]*[^ \\t]+[ \\t]+/)
+        head = substr(text, 1, RLENGTH)
         if (word[1] == ip) {
-            if (entry != "" && !done) { done = 1; print entry (comment != "" ? " " comment : "") }
+            if (entry != "" && !done) { done = 1; print head entry (comment != "" ? " " comment : "") }
             next
         }
-        kept = word[1]; left = 0; taken = 0
+        kept = ""; left = 0; taken = 0
         for (i = 2; i <= n; i++)
             if (ENVIRON["other"] && word[i] in mine && family(word[1]) == family(ip)) taken = 1
-            else { kept = kept (left++ ? " " : "\\t") word[i] }
+            else kept = kept (left++ ? " " : "") word[i]
         if (!taken) print
-        else if (left) print kept (comment != "" ? " " comment : "")
+        else if (left) print head kept (comment != "" ? " " comment : "")
     }
-    END { if (entry != "" && !done) print entry }
+    END { if (entry != "" && !done) print ip "\\t" entry }
 ' <"$src" >"$t"
 """
 
