@@ -50,3 +50,11 @@ def assert_serves(project: ClusterProject, replicas: int, nodes: Iterable[str]) 
     assert set(pods.values()) == set(nodes)
     for pod in pods:
         assert project.reached_from(pod, address, set(pods)) == set(pods)
+
+
+def await_kubelet(project: ClusterProject, version: str) -> None:
+    """Wait until the API has heard of w1's kubelet."""
+    ask = "kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/admin.conf get node w1"
+    asked = f"$({ask} -o 'jsonpath={{.status.nodeInfo.kubeletVersion}}')"
+    done = f'until [ "{asked}" = {version} ]; do sleep 0.5; done'
+    project.machines["cp1"].run(done, timeout=120, check=True)

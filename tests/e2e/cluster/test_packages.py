@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import stamping, supply
 from tests.e2e.cluster.conftest import NewCluster
 from tests.e2e.cluster.debs import Repository, build
-from tests.e2e.cluster.lives import assert_serves
+from tests.e2e.cluster.lives import assert_serves, await_kubelet
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
 from tests.e2e.cluster.registry import Registry
 from tests.e2e.cluster.running import Applying
@@ -83,8 +83,10 @@ def test_somebody_takes_the_kubelet_back(project: ClusterProject, hosts: dict[st
     worker.run(
         f"apt-get -qq -y --allow-downgrades --allow-change-held-packages install kubelet={OLD}-00", check=True
     )
+    await_kubelet(project, f"v{OLD}")
     code, text = project.plan_code()
     assert code == 2, text
+    assert f'~ version = "{OLD}" -> "{NEW}"' in text
     project.apply(timeout=400)
     assert installed(worker) == all_at(NEW)
     project.await_ready("cp1", "w1")

@@ -11,6 +11,7 @@ import pytest
 from kubexms.config.artifacts import load_artifacts
 from tests.e2e.cluster import stamping
 from tests.e2e.cluster.conftest import NewCluster
+from tests.e2e.cluster.lives import await_kubelet
 from tests.e2e.cluster.projects import TESTBED, ClusterProject
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
@@ -22,14 +23,6 @@ def versions(project: ClusterProject) -> dict[str, str]:
     """Each node's kubelet, as the API knows it."""
     nodes = json.loads(project.kubectl("get nodes -o json"))["items"]
     return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
-
-
-def await_kubelet(project: ClusterProject, version: str) -> None:
-    """Wait until the API has heard of w1's kubelet."""
-    ask = "kubectl --cache-dir /dev/null/no --kubeconfig /etc/kubernetes/admin.conf get node w1"
-    asked = f"$({ask} -o 'jsonpath={{.status.nodeInfo.kubeletVersion}}')"
-    done = f'until [ "{asked}" = {version} ]; do sleep 0.5; done'
-    project.machines["cp1"].run(done, timeout=120, check=True)
 
 
 def assert_newer_kubelet_is_refused(project: ClusterProject) -> None:
